@@ -1,0 +1,1 @@
+"""Data sets, their samples, and the loader that feeds them to a model."""

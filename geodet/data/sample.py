@@ -1,0 +1,138 @@
+"""One image with its truth, and a batch of them, as they travel from a source to a model.
+
+Shapes: c channels, h and w the size of one image in pixels.
+"""
+
+from collections.abc import Sequence
+
+import attrs
+import torch
+from torch import Tensor
+
+from geodet._check import check_dtype, check_shape
+from geodet.errors import DataError, InvalidValueError, ShapeError
+from geodet.structures import ImageSize, Instances, PanopticSegmentation
+
+__all__ = ["Batch", "Sample"]
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Sample:
+    """One image and what is known about it.
+
+    Args:
+        image: uint8 [c, h, w], RGB when c is 3.
+        instances: the objects, in pixels of `image`.
+        image_id: the id that the data set has for the image.
+        source: the file the image came from, or the name of what generated it.
+        original_size: size of the image as the data set states it, before any transform.
+        panoptic: panoptic truth in pixels of `image`, where the data set has it.
+    Raises:
+        DtypeError, ShapeError: `image` is not a uint8 [c, h, w] tensor, or the size of the
+            instances or of the panoptic truth is not that of the image.
+    """
+
+    image: Tensor
+    instances: Instances
+    image_id: int | str
+    source: str
+    original_size: ImageSize
+    panoptic: PanopticSegmentation | None = None
+
+    def __attrs_post_init__(self) -> None:
+        check_shape("image", self.image, "c", "h", "w")
+        check_dtype("image", self.image, torch.uint8)
+        size = self.image_size
+        if self.instances.image_size != size:
+            raise ShapeError(
+                f"instances.image_size: expected {size} (the size of image {self.image_id!r}, "
+                f"{self.source}), got {self.instances.image_size}"
+            )
+        if self.panoptic is not None and tuple(self.panoptic.ids.shape) != size.as_tuple():
+            raise ShapeError(
+                f"panoptic.ids: expected {list(size.as_tuple())} (the size of image "
+                f"{self.image_id!r}, {self.source}), got {list(self.panoptic.ids.shape)}"
+            )
+
+    @property
+    def image_size(self) -> ImageSize:
+        """Size of `image` as it is now, in pixels."""
+        return ImageSize(height=int(self.image.shape[-2]), width=int(self.image.shape[-1]))
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Batch:
+    """Images of any sizes with their truth; row `i` of every field belongs to image `i`.
+
+    Args:
+        images: uint8 tensors [c, h, w], one size each; padding is left to the model.
+        targets: the objects of each image, in pixels of that image.
+        image_ids: the id that the data set has for each image.
+        original_sizes: sizes before any transform.
+        panoptic: panoptic truth of each image, where there is one.
+        sources: the file (or generator) of each image, for messages.
+    Raises:
+        InvalidValueError: the fields differ in length.
+    Empty: a batch of no image has length 0.
+    """
+
+    images: list[Tensor]
+    targets: list[Instances]
+    image_ids: list[int | str]
+    original_sizes: list[ImageSize]
+    panoptic: list[PanopticSegmentation | None]
+    sources: list[str]
+
+    def __attrs_post_init__(self) -> None:
+        for field in attrs.fields(Batch)[1:]:
+            rows = len(getattr(self, field.name))
+            if rows != len(self.images):
+                raise InvalidValueError(
+                    f"{field.name}: expected {len(self.images)} entries (one per image), got {rows}"
+                )
+
+    @classmethod
+    def from_samples(cls, samples: Sequence[Sample]) -> "Batch":
+        """Put samples side by side, in their order.
+
+        Raises:
+            DataError: the images differ in their number of channels; two are named.
+        Empty: no samples give a batch of length 0.
+        """
+        for sample in samples:
+            if sample.image.shape[0] != samples[0].image.shape[0]:
+                raise DataError(
+                    f"image {sample.image_id!r} ({sample.source}) has {sample.image.shape[0]} "
+                    f"channels, image {samples[0].image_id!r} ({samples[0].source}) has "
+                    f"{samples[0].image.shape[0]}: a batch needs equal channel counts"
+                )
+        return cls(
+            images=[sample.image for sample in samples],
+            targets=[sample.instances for sample in samples],
+            image_ids=[sample.image_id for sample in samples],
+            original_sizes=[sample.original_size for sample in samples],
+            panoptic=[sample.panoptic for sample in samples],
+            sources=[sample.source for sample in samples],
+        )
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.images)
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "Batch":
+        """Return the batch with images, objects and panoptic truth on `device`.
+
+        Args:
+            device: where to.
+            non_blocking: copy the images from pinned memory without waiting for the device.
+        """
+        return attrs.evolve(
+            self,
+            images=[image.to(device, non_blocking=non_blocking) for image in self.images],
+            targets=[target.to(device=device) for target in self.targets],
+            panoptic=[one if one is None else one.to(device=device) for one in self.panoptic],
+        )
+
+    def pin_memory(self) -> "Batch":
+        """Return the batch with its images in page-locked memory, for copies to a GPU."""
+        return attrs.evolve(self, images=[image.pin_memory() for image in self.images])
