@@ -1,0 +1,11 @@
+// One binding function a kernel family.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace geodet::bindings {
+
+void bind_boxes(pybind11::module_& module);
+void bind_nms(pybind11::module_& module);
+
+}  // namespace geodet::bindings

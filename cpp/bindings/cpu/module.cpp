@@ -1,0 +1,10 @@
+// The module geodet._core. Names begin with nothing and promise nothing: geodet.ops is the API.
+#include <pybind11/pybind11.h>
+
+#include "families.hpp"
+
+PYBIND11_MODULE(_core, module) {
+  module.doc() = "CPU kernels of geodet on NumPy arrays; use geodet.ops instead.";
+  geodet::bindings::bind_boxes(module);
+  geodet::bindings::bind_nms(module);
+}

@@ -1,0 +1,116 @@
+#include "geodet/nms.hpp"
+
+#include "geodet/rect.hpp"
+#include "geodet/threshold.hpp"
+#include "launch.cuh"
+
+namespace geodet::cuda {
+namespace {
+
+constexpr int kTile = 64;  // boxes a tile; one bit of a word each
+constexpr int kSweepThreads = 1024;
+
+// One block compares a tile of rows with a tile of columns; bit j of a row's word says that the
+// row's box would suppress column box j. Only columns after the row count.
+template <typename T>
+__global__ void overlap_kernel(const T* boxes, std::int64_t n, const std::int64_t* groups,
+                               T threshold, std::uint64_t* overlaps) {
+  const std::int64_t words = (n + kTile - 1) / kTile;
+  const std::int64_t column_tile = blockIdx.x;
+  __shared__ Rect<T> columns[kTile];
+  __shared__ std::int64_t column_groups[kTile];
+  for (std::int64_t row_tile = blockIdx.y; row_tile < words; row_tile += gridDim.y) {
+    __syncthreads();
+    const std::int64_t column = column_tile * kTile + threadIdx.x;
+    if (column < n) {
+      const T* box = boxes + 4 * column;
+      columns[threadIdx.x] = {box[0], box[1], box[2], box[3]};
+      column_groups[threadIdx.x] = groups != nullptr ? groups[column] : 0;
+    }
+    __syncthreads();
+    const std::int64_t row = row_tile * kTile + threadIdx.x;
+    if (row >= n) continue;
+    std::uint64_t word = 0;
+    if (column_tile >= row_tile) {
+      const T* box = boxes + 4 * row;
+      const Rect<T> rect{box[0], box[1], box[2], box[3]};
+      const std::int64_t group = groups != nullptr ? groups[row] : 0;
+      for (int j = 0; j < kTile; ++j) {
+        const std::int64_t other = column_tile * kTile + j;
+        if (other <= row || other >= n || column_groups[j] != group) continue;
+        if (rect_iou(rect, columns[j]) > threshold) word |= 1ull << j;
+      }
+    }
+    overlaps[row * words + column_tile] = word;
+  }
+}
+
+// One block walks the tiles best first. A tile is decided once every earlier box is, so each
+// column of words is read once.
+__global__ void sweep_kernel(std::int64_t n, std::uint64_t* overlaps, std::uint8_t* keep) {
+  const std::int64_t words = (n + kTile - 1) / kTile;
+  __shared__ std::uint64_t tile_removed;
+  __shared__ std::uint64_t tile_kept;
+  for (std::int64_t tile = 0; tile < words; ++tile) {
+    const std::int64_t begin = tile * kTile;
+    const int count = static_cast<int>(n - begin < kTile ? n - begin : kTile);
+    if (threadIdx.x == 0) tile_removed = 0;
+    __syncthreads();
+    // Which boxes of this tile does an earlier kept box suppress?
+    std::uint64_t removed = 0;
+    for (std::int64_t row = threadIdx.x; row < begin; row += blockDim.x) {
+      if (keep[row] != 0) removed |= overlaps[row * words + tile];
+    }
+    if (removed != 0) {
+      atomicOr(reinterpret_cast<unsigned long long*>(&tile_removed),
+               static_cast<unsigned long long>(removed));
+    }
+    __syncthreads();
+    // Inside the tile one thread decides, best first.
+    if (threadIdx.x == 0) {
+      std::uint64_t gone = tile_removed;
+      std::uint64_t kept = 0;
+      for (int j = 0; j < count; ++j) {
+        if ((gone >> j) & 1u) continue;
+        kept |= 1ull << j;
+        gone |= overlaps[(begin + j) * words + tile];
+      }
+      tile_kept = kept;
+    }
+    __syncthreads();
+    if (static_cast<int>(threadIdx.x) < count) {
+      keep[begin + threadIdx.x] = static_cast<std::uint8_t>((tile_kept >> threadIdx.x) & 1u);
+    }
+    __syncthreads();
+  }
+}
+
+template <typename T>
+Status launch(const T* boxes, std::int64_t n, const std::int64_t* groups, double threshold,
+              std::uint64_t* overlaps, std::uint8_t* keep, void* stream) noexcept {
+  if (n < 0 || !(threshold == threshold)) return Status::kInvalidArgument;
+  if (n == 0) return Status::kOk;
+  const std::int64_t words = (n + kTile - 1) / kTile;
+  const dim3 grid(static_cast<unsigned>(words),
+                  static_cast<unsigned>(words < 65535 ? words : 65535));
+  overlap_kernel<<<grid, kTile, 0, as_stream(stream)>>>(boxes, n, groups, round_down<T>(threshold),
+                                                        overlaps);
+  const Status overlapped = launch_status();
+  if (overlapped != Status::kOk) return overlapped;
+  sweep_kernel<<<1, kSweepThreads, 0, as_stream(stream)>>>(n, overlaps, keep);
+  return launch_status();
+}
+
+}  // namespace
+
+Status nms(const float* boxes, std::int64_t n, const std::int64_t* groups, double threshold,
+           std::uint64_t* overlaps, std::uint8_t* keep, void* stream) noexcept {
+  return launch(boxes, n, groups, threshold, overlaps, keep, stream);
+}
+
+Status nms(const double* boxes, std::int64_t n, const std::int64_t* groups, double threshold,
+           std::uint64_t* overlaps, std::uint8_t* keep, void* stream) noexcept {
+  return launch(boxes, n, groups, threshold, overlaps, keep, stream);
+}
+
+}  // namespace geodet::cuda

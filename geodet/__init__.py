@@ -1,0 +1,1 @@
+"""Object detection and segmentation in PyTorch on typed, proven geometry."""

@@ -1,0 +1,15 @@
+"""Operators on tensors: the compiled core as torch sees it.
+
+Each is registered with torch.library (schema, fake, gradient where it means something), runs on
+CPU and CUDA with the same comparisons, and has its specification in `geodet.ops.reference`.
+"""
+
+from geodet.ops.boxes import box_area, pairwise_box_iou
+from geodet.ops.nms import batched_nms, nms
+
+__all__ = [
+    "batched_nms",
+    "box_area",
+    "nms",
+    "pairwise_box_iou",
+]

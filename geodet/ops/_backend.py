@@ -1,0 +1,104 @@
+"""The compiled modules, and how tensors reach them.
+
+The CPU module is part of every build. The CUDA module is loaded at the first CUDA tensor, so that
+`import geodet` needs neither a GPU nor a driver.
+"""
+
+import functools
+import importlib
+from types import ModuleType
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from geodet import _core
+from geodet.errors import BackendError, DeviceError
+
+Array: TypeAlias = npt.NDArray[np.generic]
+
+# numpy asks the kernel for huge pages above this size; torch.empty does not, and touching fresh
+# 4 KiB pages costs about ten times the write itself.
+_HUGE_BYTES = 1 << 22
+
+cpu: ModuleType = _core
+
+
+@functools.cache
+def cuda() -> ModuleType:
+    """Return the CUDA module.
+
+    Raises:
+        BackendError: geodet was built without CUDA; the message says how to build it.
+    """
+    try:
+        return importlib.import_module("geodet._core_cuda")
+    except ImportError as error:
+        raise BackendError(
+            "geodet was built without its CUDA module. Put nvcc on PATH and reinstall with "
+            "`pip install --no-cache-dir . --config-settings=cmake.define.GEODET_CUDA=ON`, "
+            f"or move the tensors to the CPU. ({error})"
+        ) from error
+
+
+def on_cuda(tensor: Tensor) -> bool:
+    """Tell whether a tensor lives on a GPU.
+
+    Raises:
+        DeviceError: it lives neither on a CPU nor on a CUDA device.
+    """
+    if tensor.device.type in {"cpu", "cuda"}:
+        return tensor.device.type == "cuda"
+    raise DeviceError(f"expected a CPU or CUDA tensor, got one on {tensor.device}")
+
+
+def array(tensor: Tensor) -> Array:
+    """Return the NumPy view of a CPU tensor, made contiguous first where it is not."""
+    view: Array = tensor.detach().contiguous().numpy()
+    return view
+
+
+def stream(tensor: Tensor) -> int:
+    """Return the handle of the CUDA stream that work on this tensor is queued on."""
+    handle: int = torch.cuda.current_stream(tensor.device).cuda_stream
+    return handle
+
+
+def threads() -> int:
+    """Return the number of threads a kernel may use: what the user told torch."""
+    return torch.get_num_threads()
+
+
+def empty(shape: tuple[int, ...], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """Return uninitialised memory on the device of `like`, on huge pages where it is large."""
+    dtype = like.dtype if dtype is None else dtype
+    if like.device.type == "cpu" and _size_in_bytes(shape, dtype) >= _HUGE_BYTES:
+        return torch.from_numpy(np.empty(shape, dtype=_NUMPY_DTYPES[dtype]))
+    return torch.empty(shape, dtype=dtype, device=like.device)
+
+
+def zeros(shape: tuple[int, ...], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """Return zeroed memory on the device of `like`; large CPU memory is zeroed when touched."""
+    dtype = like.dtype if dtype is None else dtype
+    if like.device.type == "cpu" and _size_in_bytes(shape, dtype) >= _HUGE_BYTES:
+        return torch.from_numpy(np.zeros(shape, dtype=_NUMPY_DTYPES[dtype]))
+    return torch.zeros(shape, dtype=dtype, device=like.device)
+
+
+def _size_in_bytes(shape: tuple[int, ...], dtype: torch.dtype) -> int:
+    size = dtype.itemsize
+    for length in shape:
+        size *= length
+    return size
+
+
+_NUMPY_DTYPES: dict[torch.dtype, type[np.generic]] = {
+    torch.float32: np.float32,
+    torch.float64: np.float64,
+    torch.int32: np.int32,
+    torch.int64: np.int64,
+    torch.uint8: np.uint8,
+    torch.bool: np.bool_,
+}

@@ -1,0 +1,52 @@
+"""Registration of operators with torch, so that they trace, compile, export and differentiate.
+
+One call of `register` per operator gives torch its schema, its kernel on each device, the shapes
+of its result (the "fake") and its gradient.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+_LIBRARY = torch.library.Library("geodet", "DEF")
+
+
+def register(
+    schema: str,
+    *,
+    cpu: Callable[..., Any],
+    cuda: Callable[..., Any],
+    fake: Callable[..., Any],
+    setup_context: Callable[..., None] | None = None,
+    backward: Callable[..., Any] | None = None,
+) -> Callable[..., Any]:
+    """Make one operator known to torch and return it.
+
+    Args:
+        schema: `name(Tensor a, ...) -> Tensor`, without namespace.
+        cpu: kernel for CPU tensors.
+        cuda: kernel for CUDA tensors; called with their device current.
+        fake: gives tensors of the result's shape and dtype without data.
+        setup_context: keeps what `backward` needs.
+        backward: gradient; an operator without one is not differentiable.
+    """
+    name = schema.partition("(")[0]
+    _LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
+    _LIBRARY.impl(name, cpu, "CPU")
+    _LIBRARY.impl(name, _on_its_device(cuda), "CUDA")
+    torch.library.register_fake(f"geodet::{name}", fake, lib=_LIBRARY)
+    if backward is not None:
+        torch.library.register_autograd(
+            f"geodet::{name}", backward, setup_context=setup_context, lib=_LIBRARY
+        )
+    operator: Callable[..., Any] = getattr(torch.ops.geodet, name).default
+    return operator
+
+
+def _on_its_device(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    def run(first: torch.Tensor, *arguments: Any) -> Any:
+        with torch.cuda.device(first.device):
+            return kernel(first, *arguments)
+
+    return run
