@@ -14,7 +14,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from geodet import _core
 from geodet.errors import BackendError, DeviceError
 
 Array: TypeAlias = npt.NDArray[np.generic]
@@ -23,7 +22,18 @@ Array: TypeAlias = npt.NDArray[np.generic]
 # 4 KiB pages costs about ten times the write itself.
 _HUGE_BYTES = 1 << 22
 
-cpu: ModuleType = _core
+
+def _load_cpu() -> ModuleType:
+    try:
+        return importlib.import_module("geodet._core")
+    except ModuleNotFoundError as error:
+        raise BackendError(
+            "geodet's compiled core is missing: this looks like a source folder that was not "
+            "installed. Run `pip install -e .` in it (a C++17 compiler is all it needs)."
+        ) from error
+
+
+cpu: ModuleType = _load_cpu()
 
 
 @functools.cache
