@@ -1,0 +1,58 @@
+"""Training: the loop, its callbacks, checkpoints and several processes. Knows no model."""
+
+from geodet.engine.callbacks import (
+    Callback,
+    EvaluateEvery,
+    LogMetrics,
+    StepReport,
+    TrainingResult,
+    evaluation_mode,
+)
+from geodet.engine.checkpoint import Checkpoint, Checkpoints
+from geodet.engine.distributed import Processes, choose_device, process_group
+from geodet.engine.loop import Batches, BatchLike, SaveCheckpoints, Trainer
+from geodet.engine.metrics import MetricsFiles, MetricsWriter, NoMetrics, read_metrics
+from geodet.engine.optim import clip_gradients, parameter_groups, set_learning_rate
+from geodet.engine.progress import ShowProgress
+from geodet.engine.schedule import (
+    ConstantSchedule,
+    CosineSchedule,
+    MultiStepSchedule,
+    Schedule,
+    Warmup,
+)
+from geodet.engine.weights import load_weights, read_tensors, write_tensors
+
+__all__ = [
+    "BatchLike",
+    "Batches",
+    "Callback",
+    "Checkpoint",
+    "Checkpoints",
+    "ConstantSchedule",
+    "CosineSchedule",
+    "EvaluateEvery",
+    "LogMetrics",
+    "MetricsFiles",
+    "MetricsWriter",
+    "MultiStepSchedule",
+    "NoMetrics",
+    "Processes",
+    "SaveCheckpoints",
+    "Schedule",
+    "ShowProgress",
+    "StepReport",
+    "Trainer",
+    "TrainingResult",
+    "Warmup",
+    "choose_device",
+    "clip_gradients",
+    "evaluation_mode",
+    "load_weights",
+    "parameter_groups",
+    "process_group",
+    "read_metrics",
+    "read_tensors",
+    "set_learning_rate",
+    "write_tensors",
+]
