@@ -1,0 +1,26 @@
+"""Boxes, masks, keypoints and tables of them: frozen types checked when they are made."""
+
+from geodet.structures.bit_masks import BitMasks
+from geodet.structures.boxes import Boxes
+from geodet.structures.image_list import ImageList
+from geodet.structures.image_size import ImageSize
+from geodet.structures.instances import Instances
+from geodet.structures.keypoints import Keypoints, Skeleton
+from geodet.structures.masks import Masks
+from geodet.structures.region import Region
+from geodet.structures.roi_masks import RoiMasks
+from geodet.structures.rotated_boxes import RotatedBoxes
+
+__all__ = [
+    "BitMasks",
+    "Boxes",
+    "ImageList",
+    "ImageSize",
+    "Instances",
+    "Keypoints",
+    "Masks",
+    "Region",
+    "RoiMasks",
+    "RotatedBoxes",
+    "Skeleton",
+]

@@ -1,0 +1,128 @@
+"""Images of different sizes in one padded tensor. Shapes: b images, c channels, H x W padded."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import attrs
+import torch
+from torch import Tensor
+
+from geodet import _check
+from geodet.errors import DeviceError, DtypeError, InvalidValueError, ShapeError
+from geodet.structures._table import Structure, register
+from geodet.structures.image_size import ImageSize
+
+
+def _sizes(value: Iterable[ImageSize]) -> tuple[ImageSize, ...]:
+    return tuple(value)
+
+
+@register
+@attrs.frozen(eq=False, repr=False)
+class ImageList(Structure):
+    """A batch of images padded at the right and at the bottom, with their true sizes.
+
+    Args:
+        tensor: [b, c, H, W] any dtype.
+        sizes: one ImageSize per image, none larger than H x W.
+    Raises:
+        DtypeError: a value has another type.
+        ShapeError: not [b, c, H, W], another number of sizes, or an image larger than the batch.
+    """
+
+    tensor: Tensor
+    sizes: tuple[ImageSize, ...] = attrs.field(converter=_sizes)
+
+    def __attrs_post_init__(self) -> None:
+        _check.check_shape("tensor", self.tensor, "b", "c", "H", "W")
+        _check.check_rows("sizes", len(self.sizes), len(self.tensor), "one for each image")
+        height, width = self.tensor.shape[2:]
+        for position, size in enumerate(self.sizes):
+            if not isinstance(size, ImageSize):
+                raise DtypeError(f"sizes[{position}]: expected ImageSize, got {size!r}")
+            if size.height > height or size.width > width:
+                raise ShapeError(
+                    f"sizes[{position}]: expected at most {height} x {width} (the padded batch), "
+                    f"got {size.height} x {size.width}"
+                )
+
+    @classmethod
+    def from_images(
+        cls,
+        images: Sequence[Tensor],
+        *,
+        size_divisor: int = 1,
+        pad_value: float = 0.0,
+        square: bool = False,
+    ) -> "ImageList":
+        """Pad images to one common size.
+
+        Args:
+            images: at least one [c, h, w] tensor; channels, dtype and device must agree.
+            size_divisor: H and W become multiples of it.
+            pad_value: what the padding holds.
+            square: make H and W equal.
+        Returns:
+            [b, c, H, W], each image at the top left.
+        Raises:
+            ShapeError: no image, a wrong rank, an image without pixels, or mixed channel counts.
+            DtypeError, DeviceError: images differ in dtype or device.
+            InvalidValueError: `size_divisor` is smaller than 1.
+        """
+        if size_divisor < 1:
+            raise InvalidValueError(f"size_divisor: expected at least 1, got {size_divisor}")
+        _check_alike(images)
+        sizes = tuple(ImageSize(image.shape[1], image.shape[2]) for image in images)
+        height = max(size.height for size in sizes)
+        width = max(size.width for size in sizes)
+        if square:
+            height = width = max(height, width)
+        height, width = (-(-side // size_divisor) * size_divisor for side in (height, width))
+        channels = images[0].shape[0]
+        tensor = images[0].new_full((len(images), channels, height, width), pad_value)
+        for slot, image in zip(tensor, images, strict=True):
+            slot[:, : image.shape[1], : image.shape[2]].copy_(image)
+        return cls(tensor, sizes)
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def __getitem__(self, index: int) -> Tensor:
+        """[c, h, w] view of one image without its padding."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"image {index} is out of range for {len(self)} images")
+        height, width = self.sizes[index]
+        return self.tensor[index, :, :height, :width]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Yield each image without its padding."""
+        for index in range(len(self)):
+            yield self[index]
+
+    def padding_mask(self) -> Tensor:
+        """[b, H, W] bool, True at padding."""
+        height, width = self.tensor.shape[2:]
+        device = self.tensor.device
+        sizes = torch.tensor([size.as_tuple() for size in self.sizes]).view(-1, 2).to(device)
+        rows = torch.arange(height, device=device)[None] >= sizes[:, :1]
+        columns = torch.arange(width, device=device)[None] >= sizes[:, 1:]
+        return rows[:, :, None] | columns[:, None, :]
+
+
+def _check_alike(images: Sequence[Tensor]) -> None:
+    """Check that the images can share one tensor; messages name the odd one."""
+    if len(images) == 0:
+        raise ShapeError("images: expected at least one image, got none")
+    for position, image in enumerate(images):
+        name = f"images[{position}]"
+        _check.check_shape(name, image, "c", "h", "w")
+        if 0 in image.shape[1:]:
+            raise ShapeError(f"{name}: expected at least one pixel, got {list(image.shape)}")
+        if image.shape[0] != images[0].shape[0]:
+            raise ShapeError(
+                f"{name}: expected {images[0].shape[0]} channels as images[0] has, got "
+                f"{image.shape[0]}; convert all images to one mode when they are decoded"
+            )
+        if image.dtype != images[0].dtype:
+            raise DtypeError(f"{name}: expected {images[0].dtype} as images[0], got {image.dtype}")
+        if image.device != images[0].device:
+            raise DeviceError(f"{name} is on {image.device}, images[0] on {images[0].device}")
