@@ -7,7 +7,10 @@ from geodet.structures.image_size import ImageSize
 from geodet.structures.instances import Instances
 from geodet.structures.keypoints import Keypoints, Skeleton
 from geodet.structures.masks import Masks
+from geodet.structures.panoptic import PanopticSegmentation, Segment
+from geodet.structures.polygon_masks import PolygonMasks
 from geodet.structures.region import Region
+from geodet.structures.rle_masks import RleMasks
 from geodet.structures.roi_masks import RoiMasks
 from geodet.structures.rotated_boxes import RotatedBoxes
 
@@ -19,8 +22,12 @@ __all__ = [
     "Instances",
     "Keypoints",
     "Masks",
+    "PanopticSegmentation",
+    "PolygonMasks",
     "Region",
+    "RleMasks",
     "RoiMasks",
     "RotatedBoxes",
+    "Segment",
     "Skeleton",
 ]

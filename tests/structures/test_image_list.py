@@ -7,6 +7,7 @@ from geodet import DtypeError, ImageList, ImageSize, InvalidValueError, ShapeErr
 
 
 def images():
+    """Two images of different sizes, each of one value."""
     return [torch.full((3, 4, 7), 1.0), torch.full((3, 6, 2), 2.0)]
 
 
