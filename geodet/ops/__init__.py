@@ -6,10 +6,12 @@ CPU and CUDA with the same comparisons, and has its specification in `geodet.ops
 
 from geodet.ops.boxes import box_area, pairwise_box_iou
 from geodet.ops.nms import batched_nms, nms
+from geodet.ops.rois import roi_align
 
 __all__ = [
     "batched_nms",
     "box_area",
     "nms",
     "pairwise_box_iou",
+    "roi_align",
 ]

@@ -16,3 +16,11 @@
 #else
 #define GEODET_CLONES
 #endif
+
+// For the body of a cloned function that serves several types: inlined into each clone, or it would
+// be compiled once, for the oldest processor.
+#if defined(__GNUC__) && !defined(__CUDACC__)
+#define GEODET_INLINE inline __attribute__((always_inline))
+#else
+#define GEODET_INLINE inline
+#endif
