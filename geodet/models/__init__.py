@@ -1,0 +1,51 @@
+"""Detectors and the parts they are built of.
+
+Three levels: blocks (`layers`, `backbones`, `necks`, `heads`), families that wire them
+(`resnet`, `faster_rcnn_fpn`, `mask_rcnn_fpn`), and named sizes (`geodet.models.zoo`).
+"""
+
+from geodet.models.anchors import AnchorGenerator
+from geodet.models.assignment import Matcher
+from geodet.models.backbones import ResNet, resnet
+from geodet.models.box_coding import BoxCoder
+from geodet.models.detectors import (
+    FasterRCNN,
+    MaskRCNN,
+    faster_rcnn_fpn,
+    mask_rcnn_fpn,
+    rescale_instances,
+)
+from geodet.models.features import Backbone, FeatureSpec
+from geodet.models.heads import RPN, BoxHead, MaskHead, RoiPooler, RPNHead
+from geodet.models.layers import FrozenBatchNorm2d, group_norm
+from geodet.models.necks import FPN, LastLevelMaxPool, LastLevelP6P7
+from geodet.models.preprocess import Preprocess
+from geodet.models.sampling import BalancedSampler, subsample_labels
+
+__all__ = [
+    "FPN",
+    "RPN",
+    "AnchorGenerator",
+    "Backbone",
+    "BalancedSampler",
+    "BoxCoder",
+    "BoxHead",
+    "FasterRCNN",
+    "FeatureSpec",
+    "FrozenBatchNorm2d",
+    "LastLevelMaxPool",
+    "LastLevelP6P7",
+    "MaskHead",
+    "MaskRCNN",
+    "Matcher",
+    "Preprocess",
+    "RPNHead",
+    "ResNet",
+    "RoiPooler",
+    "faster_rcnn_fpn",
+    "group_norm",
+    "mask_rcnn_fpn",
+    "rescale_instances",
+    "resnet",
+    "subsample_labels",
+]

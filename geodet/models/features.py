@@ -1,0 +1,86 @@
+"""What feature maps look like, and the contract of everything that makes them."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+
+import attrs
+from torch import Tensor, nn
+
+from geodet.errors import CompositionError, ShapeError
+from geodet.structures import ImageSize
+
+__all__ = ["Backbone", "FeatureSpec", "check_feature_maps"]
+
+
+@attrs.frozen
+class FeatureSpec:
+    """Shape of one feature map, relative to the padded input.
+
+    Args:
+        channels: channels of the map.
+        stride: input pixels per cell, along both axes.
+    Raises:
+        CompositionError: a number is below 1.
+    """
+
+    channels: int
+    stride: int
+
+    def __attrs_post_init__(self) -> None:
+        if self.channels < 1 or self.stride < 1:
+            raise CompositionError(
+                f"FeatureSpec: expected channels and stride of at least 1, "
+                f"got channels={self.channels}, stride={self.stride}"
+            )
+
+
+class Backbone(nn.Module):
+    """Abstract: turns a padded batch of images into named feature maps.
+
+    Attributes:
+        in_channels: channels of the images it takes.
+        size_divisor: height and width of the padded input must be multiples of this.
+        feature_specs: name -> shape of each map that `forward` returns, finest first.
+    """
+
+    in_channels: int
+    size_divisor: int
+    feature_specs: Mapping[str, FeatureSpec]
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Compute the feature maps.
+
+        Args:
+            images: [b, c, H, W] normalised and padded.
+        Returns:
+            Name -> [b, channels, ceil(H / stride), ceil(W / stride)].
+        Empty: b = 0 gives maps with b = 0.
+        """
+
+
+def check_feature_maps(
+    features: Mapping[str, Tensor], specs: Mapping[str, FeatureSpec], padded: ImageSize
+) -> None:
+    """Check that every declared map is there and has the declared shape.
+
+    A map of another stride would shift every anchor and every pooled region without any error.
+
+    Args:
+        features: name -> [b, channels, h, w].
+        specs: what was declared.
+        padded: size of the padded input in pixels.
+    Raises:
+        ShapeError: a map is missing, or has another size or channel count; names the level.
+    """
+    for name, spec in specs.items():
+        if name not in features:
+            raise ShapeError(f"feature {name!r}: declared, but only {sorted(features)} were made")
+        shape = tuple(features[name].shape[1:])
+        wanted = (spec.channels, -(-padded.height // spec.stride), -(-padded.width // spec.stride))
+        if shape != wanted:
+            raise ShapeError(
+                f"feature {name!r}: expected [b, {', '.join(map(str, wanted))}] for stride "
+                f"{spec.stride} and a padded input of {padded.height} x {padded.width}, got "
+                f"{list(features[name].shape)}; correct the FeatureSpec that its maker declares"
+            )

@@ -1,0 +1,287 @@
+"""Region proposal network.
+
+Letters: b images, a anchors of an image over all levels, k anchors per cell.
+Reference: Ren et al. 2015 (arXiv 1506.01497).
+"""
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from geodet import ops
+from geodet.errors import CompositionError
+from geodet.models.anchors import AnchorGenerator
+from geodet.models.assignment import Matcher
+from geodet.models.box_coding import BoxCoder
+from geodet.models.layers import ConvNorm, fill_normal
+from geodet.models.losses import smooth_l1_loss
+from geodet.models.sampling import BalancedSampler
+from geodet.structures import ImageSize
+
+__all__ = ["RPN", "ProposalBudget", "Proposals", "RPNHead", "RPNOutput"]
+
+
+class RPNHead(nn.Module):
+    """Objectness and box offsets of every anchor, with the same weights on every level.
+
+    Args:
+        in_channels: channels of every map it reads.
+        anchors_per_location: k.
+        num_convs: 3x3 convolutions before the two predictors.
+    """
+
+    def __init__(self, in_channels: int, *, anchors_per_location: int, num_convs: int = 1) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.anchors_per_location = anchors_per_location
+        self.convs = nn.Sequential(
+            *(
+                ConvNorm(in_channels, in_channels, 3, activation=functional.relu_)
+                for _ in range(num_convs)
+            )
+        )
+        self.objectness = nn.Conv2d(in_channels, anchors_per_location, 1)
+        self.deltas = nn.Conv2d(in_channels, anchors_per_location * 4, 1)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                fill_normal(layer, std=0.01)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Predict for one level.
+
+        Args:
+            features: [b, in_channels, h, w].
+        Returns:
+            logits [b, h * w * k] and deltas [b, h * w * k, 4], in the order of the anchors.
+        Empty: b = 0 gives b = 0.
+        """
+        features = self.convs(features)
+        # [b, k * 4, h, w] -> [b, h, w, k, 4]
+        deltas = self.deltas(features).unflatten(1, (-1, 4)).permute(0, 3, 4, 1, 2)
+        logits = self.objectness(features).permute(0, 2, 3, 1)
+        return logits.flatten(1), deltas.flatten(1, 3)
+
+
+@attrs.frozen
+class ProposalBudget:
+    """How many proposals survive.
+
+    Args:
+        before_nms: best anchors of each level and image that are decoded.
+        after_nms: best boxes of each image that are kept.
+    """
+
+    before_nms: int
+    after_nms: int
+
+
+@attrs.frozen(eq=False)
+class RPNOutput:
+    """Raw predictions for a batch.
+
+    Args:
+        anchors: per level [a_l, 4] xyxy.
+        logits: per level [b, a_l].
+        deltas: per level [b, a_l, 4].
+    """
+
+    anchors: list[Tensor]
+    logits: list[Tensor]
+    deltas: list[Tensor]
+
+
+@attrs.frozen(eq=False)
+class Proposals:
+    """Boxes of one image that may hold an object, best first.
+
+    Args:
+        boxes: [n, 4] xyxy inside the image.
+        logits: [n] raw objectness.
+    """
+
+    boxes: Tensor
+    logits: Tensor
+
+
+class RPN(nn.Module):
+    """Anchors, their predictions, their losses and the selection of proposals.
+
+    Args:
+        head: predicts for every anchor.
+        anchors: one level per name in `levels`.
+        levels: maps to read, finest first.
+        matcher: anchors to ground truth.
+        sampler: which anchors count in the losses.
+        train_budget: proposals that the box head trains on.
+        test_budget: proposals that it predicts from.
+        coder: offsets <-> boxes.
+        nms_threshold: IoU above which the worse of two proposals of a level goes.
+        min_size: a proposal with a side not longer than this goes.
+        smooth_l1_beta: of the box loss.
+    Raises:
+        CompositionError: head, anchors and levels do not fit each other.
+    """
+
+    def __init__(
+        self,
+        *,
+        head: RPNHead,
+        anchors: AnchorGenerator,
+        levels: Sequence[str],
+        matcher: Matcher,
+        sampler: BalancedSampler,
+        train_budget: ProposalBudget,
+        test_budget: ProposalBudget,
+        coder: BoxCoder | None = None,
+        nms_threshold: float = 0.7,
+        min_size: float = 0.0,
+        smooth_l1_beta: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if head.anchors_per_location != anchors.anchors_per_location:
+            raise CompositionError(
+                f"RPNHead predicts for {head.anchors_per_location} anchors per location, "
+                f"AnchorGenerator makes {anchors.anchors_per_location}"
+            )
+        if len(levels) != len(anchors.strides):
+            raise CompositionError(
+                f"RPN reads {len(levels)} levels {list(levels)}, AnchorGenerator has strides for "
+                f"{len(anchors.strides)}: {list(anchors.strides)}"
+            )
+        self.head = head
+        self.anchors = anchors
+        self.levels = tuple(levels)
+        self.matcher = matcher
+        self.sampler = sampler
+        self.train_budget = train_budget
+        self.test_budget = test_budget
+        self.coder = BoxCoder() if coder is None else coder
+        self.nms_threshold = nms_threshold
+        self.min_size = min_size
+        self.smooth_l1_beta = smooth_l1_beta
+
+    def forward(self, features: Mapping[str, Tensor]) -> RPNOutput:
+        """Predict for every anchor of every level.
+
+        Args:
+            features: name -> [b, c, h, w], the names in `levels` among them.
+        Returns:
+            Raw predictions.
+        Empty: b = 0 gives b = 0.
+        """
+        maps = [features[name] for name in self.levels]
+        predictions = [self.head(level) for level in maps]
+        return RPNOutput(
+            anchors=self.anchors([(level.shape[-2], level.shape[-1]) for level in maps]),
+            logits=[logits for logits, _ in predictions],
+            deltas=[deltas for _, deltas in predictions],
+        )
+
+    def losses(
+        self,
+        output: RPNOutput,
+        target_boxes: Sequence[Tensor],
+        *,
+        generator: torch.Generator | None = None,
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Objectness and box losses, over the sampled anchors.
+
+        Args:
+            output: of `forward`, for b images.
+            target_boxes: b ground truths [g, 4] xyxy.
+            generator: source of the sampling; None is torch's global one.
+        Returns:
+            losses: "rpn_objectness" (binary cross-entropy) and "rpn_boxes" (smooth L1 of the
+                positives), each a sum divided by sampler.count * b.
+            counts: "rpn_positive" and "rpn_negative" anchors sampled, int64 scalars.
+        Empty: an image without ground truth has negatives only.
+        """
+        anchors = torch.cat(output.anchors)
+        logits = torch.cat(output.logits, dim=1)  # [b, a]
+        deltas = torch.cat(output.deltas, dim=1)  # [b, a, 4]
+        positive, negative, wanted = [], [], []
+        with torch.no_grad():
+            for i, boxes in enumerate(target_boxes):
+                targets, labels = self.matcher(ops.pairwise_box_iou(boxes, anchors))
+                chosen, rejected = self.sampler(labels, generator=generator)
+                positive.append(chosen + i * len(anchors))
+                negative.append(rejected + i * len(anchors))
+                wanted.append(self.coder.encode(anchors[chosen], boxes[targets[chosen]]))
+            positives, negatives = torch.cat(positive), torch.cat(negative)
+        flat_logits = logits.flatten().float()
+        objectness = functional.binary_cross_entropy_with_logits(
+            torch.cat([flat_logits[positives], flat_logits[negatives]]),
+            torch.cat([torch.ones_like(positives), torch.zeros_like(negatives)]).float(),
+            reduction="sum",
+        )
+        boxes_loss = smooth_l1_loss(
+            deltas.flatten(0, 1)[positives], torch.cat(wanted), beta=self.smooth_l1_beta
+        )
+        normaliser = self.sampler.count * len(target_boxes)
+        losses = {
+            "rpn_objectness": objectness / normaliser,
+            "rpn_boxes": boxes_loss / normaliser,
+        }
+        counts = {
+            "rpn_positive": torch.tensor(positives.numel()),
+            "rpn_negative": torch.tensor(negatives.numel()),
+        }
+        return losses, counts
+
+    @torch.no_grad()
+    def select(
+        self, output: RPNOutput, sizes: Sequence[ImageSize], budget: ProposalBudget
+    ) -> list[Proposals]:
+        """Best proposals of each image.
+
+        Per level the anchors with the highest logits are decoded; boxes that are not finite are
+        dropped, the rest clipped to the image (without its padding), those with an empty side
+        dropped, the levels' boxes thinned by NMS apart from each other, and the best kept.
+
+        Args:
+            output: of `forward`, for b images.
+            sizes: b true image sizes.
+            budget: how many.
+        Returns:
+            b proposals, by descending logit; ties go to the finer level, then the earlier anchor.
+        Empty: an image may have no proposals.
+        """
+        boxes, logits, groups = self._best_of_levels(output, budget.before_nms)
+        finite = torch.isfinite(boxes).all(-1) & torch.isfinite(logits)
+        limits = torch.tensor(
+            [[size.width, size.height] * 2 for size in sizes],
+            dtype=boxes.dtype,
+            device=boxes.device,
+        )
+        boxes = boxes.clamp(min=0).minimum(limits[:, None])
+        sides = boxes[..., 2:] - boxes[..., :2]
+        usable = finite & (sides > self.min_size).all(-1)
+        proposals = []
+        for i in range(len(sizes)):
+            rows = torch.nonzero(usable[i]).flatten()
+            kept = ops.batched_nms(
+                boxes[i, rows], logits[i, rows], groups[rows], self.nms_threshold
+            )
+            rows = rows[kept[: budget.after_nms]]
+            proposals.append(Proposals(boxes=boxes[i, rows], logits=logits[i, rows]))
+        return proposals
+
+    def _best_of_levels(self, output: RPNOutput, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Decoded boxes [b, n, 4], logits [b, n] and levels [n] of the best anchors."""
+        boxes, logits, groups = [], [], []
+        for level, (anchors, level_logits, deltas) in enumerate(
+            zip(output.anchors, output.logits, output.deltas, strict=True)
+        ):
+            # A stable sort, not topk: ties break by index on every device. NaN would sort first.
+            scores = level_logits.float().nan_to_num(
+                nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf
+            )
+            order = scores.argsort(dim=1, descending=True, stable=True)[:, :count]
+            logits.append(scores.gather(1, order))
+            chosen = deltas.gather(1, order[..., None].expand(-1, -1, 4))
+            boxes.append(self.coder.decode(anchors[order], chosen))
+            groups.append(order.new_full((order.shape[1],), level))
+        return torch.cat(boxes, dim=1), torch.cat(logits, dim=1), torch.cat(groups)

@@ -1,0 +1,15 @@
+"""Building blocks of networks: convolution with norm, norms, initialisations."""
+
+from geodet.models.layers.conv import ConvNorm
+from geodet.models.layers.initialisation import fill_c2_msra, fill_c2_xavier, fill_normal
+from geodet.models.layers.norms import FrozenBatchNorm2d, NormFactory, group_norm
+
+__all__ = [
+    "ConvNorm",
+    "FrozenBatchNorm2d",
+    "NormFactory",
+    "fill_c2_msra",
+    "fill_c2_xavier",
+    "fill_normal",
+    "group_norm",
+]

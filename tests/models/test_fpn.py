@@ -1,0 +1,137 @@
+"""FPN: equal to torchvision's, checked against its input, and what it refuses."""
+
+import pytest
+import torch
+from torchvision.ops import FeaturePyramidNetwork
+from torchvision.ops.feature_pyramid_network import LastLevelMaxPool as TorchvisionMaxPool
+from torchvision.ops.feature_pyramid_network import LastLevelP6P7 as TorchvisionP6P7
+
+from geodet.errors import CompositionError, ShapeError
+from geodet.models import (
+    FPN,
+    Backbone,
+    FeatureSpec,
+    LastLevelMaxPool,
+    LastLevelP6P7,
+    group_norm,
+    resnet,
+)
+
+
+class GivenMaps(Backbone):
+    """A backbone that returns what it is told to."""
+
+    def __init__(self, specs, maps=None):
+        super().__init__()
+        self.in_channels, self.size_divisor = 3, 1
+        self.feature_specs = specs
+        self.maps = maps
+
+    def forward(self, images):
+        """The given maps, or random ones as declared."""
+        if self.maps is not None:
+            return self.maps
+        height, width = images.shape[-2:]
+        generator = torch.Generator().manual_seed(0)
+        return {
+            name: torch.randn(
+                len(images),
+                spec.channels,
+                height // spec.stride,
+                width // spec.stride,
+                generator=generator,
+            )
+            for name, spec in self.feature_specs.items()
+        }
+
+
+SPECS = {f"res{i}": FeatureSpec(channels=4 * 2**i, stride=2**i) for i in (2, 3, 4, 5)}
+
+
+def _copy_weights(neck, peer):
+    for i in range(4):
+        for ours, theirs in (
+            (neck.laterals[str(i + 2)], peer.inner_blocks[i][0]),
+            (neck.outputs[str(i + 2)], peer.layer_blocks[i][0]),
+        ):
+            theirs.load_state_dict(ours.state_dict())
+
+
+@pytest.mark.parametrize("top", ["max_pool", "p6p7"])
+def test_levels_equal_torchvision(top):
+    """With equal weights every level is torchvision's."""
+    torch.manual_seed(0)
+    if top == "max_pool":
+        ours, theirs = LastLevelMaxPool(), TorchvisionMaxPool()
+    else:
+        ours, theirs = LastLevelP6P7(8, 8, source="p5"), TorchvisionP6P7(8, 8)
+        theirs.load_state_dict(ours.state_dict())
+    backbone = GivenMaps(SPECS)
+    neck = FPN(backbone, channels=8, top=ours)
+    channels = [spec.channels for spec in SPECS.values()]
+    peer = FeaturePyramidNetwork(channels, 8, extra_blocks=theirs)
+    _copy_weights(neck, peer)
+    image = torch.zeros(2, 3, 64, 96)
+    levels = neck(image)
+    wanted = peer(backbone(image))
+    assert list(levels) == list(neck.feature_specs)
+    assert len(levels) == len(wanted)
+    for level, peer_level in zip(levels.values(), wanted.values(), strict=True):
+        torch.testing.assert_close(level, peer_level)
+
+
+def test_specs_describe_what_comes_out():
+    """Names follow the strides, finest first, through the top block."""
+    neck = FPN(resnet(18, width=8), channels=8, top=LastLevelP6P7(64, 12))
+    strides = {name: spec.stride for name, spec in neck.feature_specs.items()}
+    assert strides == {"p2": 4, "p3": 8, "p4": 16, "p5": 32, "p6": 64, "p7": 128}
+    assert [s.channels for s in neck.feature_specs.values()] == [8, 8, 8, 8, 12, 12]
+    assert neck.size_divisor == 32
+    levels = neck(torch.zeros(1, 3, 32, 96))
+    assert [tuple(level.shape[1:]) for level in levels.values()] == [
+        (8, 8, 24), (8, 4, 12), (8, 2, 6), (8, 1, 3), (12, 1, 2), (12, 1, 1),
+    ]  # fmt: skip
+
+
+def test_norm_replaces_bias():
+    """As in published checkpoints with group norm."""
+    neck = FPN(GivenMaps(SPECS), channels=8, norm=group_norm(4))
+    names = {name for name in neck.state_dict() if name.startswith("laterals.2")}
+    assert names == {f"laterals.2.{name}" for name in ("weight", "norm.weight", "norm.bias")}
+
+
+def test_retinanet_levels_start_at_stride_8():
+    """Fewer maps below mean fewer levels."""
+    neck = FPN(GivenMaps(SPECS), in_features=("res3", "res4", "res5"), channels=8)
+    assert list(neck.feature_specs) == ["p3", "p4", "p5"]
+
+
+def test_unpadded_input_is_refused():
+    """The message says what to give Preprocess."""
+    with pytest.raises(ShapeError, match=r"multiples of 32.*64 x 80.*size_divisor=32"):
+        FPN(GivenMaps(SPECS), channels=8)(torch.zeros(1, 3, 64, 80))
+
+
+def test_backbone_that_lies_about_its_stride_is_named():
+    """A map of another size than declared stops the run and names the level."""
+    maps = GivenMaps(SPECS)(torch.zeros(1, 3, 64, 64))
+    maps["res4"] = maps["res4"][..., :3]
+    with pytest.raises(ShapeError, match=r"'res4'.*stride 16.*64 x 64"):
+        FPN(GivenMaps(SPECS, maps), channels=8)(torch.zeros(1, 3, 64, 64))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"in_features": ("res2", "res7")}, r"FPN reads.*res7.*GivenMaps gives"),
+        ({"in_features": ()}, "FPN reads"),
+        ({"in_features": ("res2", "res4")}, "double"),
+        ({"top": LastLevelMaxPool("p6")}, "LastLevelMaxPool reads 'p6'"),
+        ({"top": LastLevelMaxPool("p4")}, "must follow the coarsest"),
+        ({"top": LastLevelP6P7(100, 8)}, "LastLevelP6P7 expects 100 channels of 'res5'.*128"),
+    ],
+)
+def test_parts_that_do_not_fit_fail_at_construction(options, message):
+    """Both sides are named."""
+    with pytest.raises(CompositionError, match=message):
+        FPN(GivenMaps(SPECS), **{"channels": 8, **options})

@@ -1,0 +1,92 @@
+"""Layers: frozen batch norm, convolution with norm, initialisations."""
+
+import pickle
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from geodet.models.layers import (
+    ConvNorm,
+    FrozenBatchNorm2d,
+    fill_c2_msra,
+    fill_c2_xavier,
+    fill_normal,
+    group_norm,
+)
+
+
+def _random_batch_norm(channels=6):
+    norm = nn.BatchNorm2d(channels)
+    with torch.no_grad():
+        norm.weight.uniform_(0.5, 2)
+        norm.bias.uniform_(-1, 1)
+        norm.running_mean.uniform_(-1, 1)
+        norm.running_var.uniform_(0.1, 2)
+    return norm
+
+
+def test_frozen_batch_norm_equals_batch_norm_in_eval_mode():
+    """Same output and same gradient to the input, and nothing of its own to train."""
+    torch.manual_seed(0)
+    norm = _random_batch_norm().eval()
+    frozen = FrozenBatchNorm2d.from_batch_norm(norm)
+    assert not list(frozen.parameters())
+    a = torch.randn(2, 6, 5, 4, requires_grad=True)
+    b = a.detach().clone().requires_grad_()
+    norm(a).square().sum().backward()
+    frozen(b).square().sum().backward()
+    torch.testing.assert_close(frozen(b), norm(a), rtol=1e-5, atol=1e-5)  # other order of sums
+    torch.testing.assert_close(b.grad, a.grad, rtol=1e-5, atol=1e-5)
+
+
+def test_frozen_batch_norm_ignores_the_mode_and_keeps_the_dtype():
+    """Statistics never move; half precision stays half precision."""
+    frozen = FrozenBatchNorm2d.from_batch_norm(_random_batch_norm())
+    features = torch.randn(2, 6, 3, 3)
+    before = {name: value.clone() for name, value in frozen.state_dict().items()}
+    assert torch.equal(frozen.train()(features), frozen.eval()(features))
+    assert all(torch.equal(before[name], value) for name, value in frozen.state_dict().items())
+    assert frozen(features.bfloat16()).dtype == torch.bfloat16
+
+
+def test_conv_norm_is_convolution_then_norm_then_activation():
+    """The three steps by hand give the same, and the bias is there only without a norm."""
+    conv = ConvNorm(
+        3, 6, 3, stride=2, norm=lambda _: _random_batch_norm().eval(), activation=functional.relu
+    )
+    image = torch.randn(1, 3, 9, 8)
+    by_hand = functional.conv2d(image, conv.weight, stride=2, padding=1)
+    assert torch.equal(conv(image), conv.norm(by_hand).relu())
+    assert conv.bias is None
+    assert ConvNorm(3, 6, 3).bias is not None
+    assert conv(image).shape == (1, 6, 5, 4)
+
+
+def test_conv_norm_names_are_those_of_checkpoints():
+    """Weight under the layer's own name, norm under `.norm`."""
+    names = set(ConvNorm(3, 6, 1, norm=FrozenBatchNorm2d).state_dict())
+    norm = {f"norm.{name}" for name in ("weight", "bias", "running_mean", "running_var")}
+    assert names == {"weight"} | norm
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(64, 32), (48, 16), (16, 16), (7, 1)])
+def test_group_norm_divides_narrow_layers(channels, groups):
+    """32 groups where they divide the channels, else their greatest common divisor."""
+    norm = pickle.loads(pickle.dumps(group_norm(32)))(channels)  # noqa: S301 - our own bytes
+    assert norm.num_groups == groups
+
+
+def test_initialisations_have_the_stated_spread():
+    """Variances are 2 / fan_out, 1 / fan_in and std squared; biases are 0."""
+    torch.manual_seed(0)
+    conv = nn.Conv2d(64, 128, 3)
+    fill_c2_msra(conv)
+    assert conv.weight.var().item() == pytest.approx(2 / (128 * 9), rel=0.03)
+    fill_c2_xavier(conv)
+    assert conv.weight.var().item() == pytest.approx(1 / (64 * 9), rel=0.03)
+    assert conv.weight.abs().max().item() <= (3 / (64 * 9)) ** 0.5
+    fill_normal(conv, 0.01)
+    assert conv.weight.std().item() == pytest.approx(0.01, rel=0.03)
+    assert not conv.bias.any()
