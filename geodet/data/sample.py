@@ -22,14 +22,16 @@ class Sample:
 
     Args:
         image: uint8 [c, h, w], RGB when c is 3.
-        instances: the objects, in pixels of `image`.
+        instances: the objects, in pixels of the size they name: that of `image` for training,
+            or `original_size` for evaluation, where predictions are scaled back to it.
         image_id: the id that the data set has for the image.
         source: the file the image came from, or the name of what generated it.
         original_size: size of the image as the data set states it, before any transform.
-        panoptic: panoptic truth in pixels of `image`, where the data set has it.
+        panoptic: panoptic truth in pixels of one of the two sizes, where the data set has it.
+        num_dropped: objects that a mapping left out because nothing of their box remained.
     Raises:
         DtypeError, ShapeError: `image` is not a uint8 [c, h, w] tensor, or the size of the
-            instances or of the panoptic truth is not that of the image.
+            instances or of the panoptic truth is neither the image's nor the original one.
     """
 
     image: Tensor
@@ -38,26 +40,26 @@ class Sample:
     source: str
     original_size: ImageSize
     panoptic: PanopticSegmentation | None = None
+    num_dropped: int = 0
 
     def __attrs_post_init__(self) -> None:
         check_shape("image", self.image, "c", "h", "w")
         check_dtype("image", self.image, torch.uint8)
-        size = self.image_size
-        if self.instances.image_size != size:
-            raise ShapeError(
-                f"instances.image_size: expected {size} (the size of image {self.image_id!r}, "
-                f"{self.source}), got {self.instances.image_size}"
-            )
-        if self.panoptic is not None and tuple(self.panoptic.ids.shape) != size.as_tuple():
-            raise ShapeError(
-                f"panoptic.ids: expected {list(size.as_tuple())} (the size of image "
-                f"{self.image_id!r}, {self.source}), got {list(self.panoptic.ids.shape)}"
-            )
+        self._check_size("instances.image_size", self.instances.image_size)
+        if self.panoptic is not None:
+            self._check_size("panoptic.ids", ImageSize(*self.panoptic.ids.shape))
 
     @property
     def image_size(self) -> ImageSize:
         """Size of `image` as it is now, in pixels."""
         return ImageSize(height=int(self.image.shape[-2]), width=int(self.image.shape[-1]))
+
+    def _check_size(self, name: str, size: ImageSize) -> None:
+        if size not in (self.image_size, self.original_size):
+            raise ShapeError(
+                f"{name}: expected {self.image_size} (the size of image {self.image_id!r}, "
+                f"{self.source}) or {self.original_size} (its original size), got {size}"
+            )
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -66,11 +68,12 @@ class Batch:
 
     Args:
         images: uint8 tensors [c, h, w], one size each; padding is left to the model.
-        targets: the objects of each image, in pixels of that image.
+        targets: the objects of each image, in pixels of the size they name (see `Sample`).
         image_ids: the id that the data set has for each image.
         original_sizes: sizes before any transform.
         panoptic: panoptic truth of each image, where there is one.
         sources: the file (or generator) of each image, for messages.
+        num_dropped: objects that a mapping left out of each image.
     Raises:
         InvalidValueError: the fields differ in length.
     Empty: a batch of no image has length 0.
@@ -82,6 +85,7 @@ class Batch:
     original_sizes: list[ImageSize]
     panoptic: list[PanopticSegmentation | None]
     sources: list[str]
+    num_dropped: list[int]
 
     def __attrs_post_init__(self) -> None:
         for field in attrs.fields(Batch)[1:]:
@@ -113,6 +117,7 @@ class Batch:
             original_sizes=[sample.original_size for sample in samples],
             panoptic=[sample.panoptic for sample in samples],
             sources=[sample.source for sample in samples],
+            num_dropped=[sample.num_dropped for sample in samples],
         )
 
     def __len__(self) -> int:
