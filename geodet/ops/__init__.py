@@ -6,6 +6,7 @@ CPU and CUDA with the same comparisons, and has its specification in `geodet.ops
 
 from geodet.ops.boxes import box_area, pairwise_box_iou
 from geodet.ops.nms import batched_nms, nms
+from geodet.ops.paste import paste_mask_probabilities, paste_masks
 from geodet.ops.rois import roi_align
 
 __all__ = [
@@ -13,5 +14,7 @@ __all__ = [
     "box_area",
     "nms",
     "pairwise_box_iou",
+    "paste_mask_probabilities",
+    "paste_masks",
     "roi_align",
 ]

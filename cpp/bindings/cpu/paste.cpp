@@ -1,0 +1,67 @@
+#include "geodet/paste.hpp"
+
+#include <type_traits>
+#include <vector>
+
+#include "arrays.hpp"
+#include "families.hpp"
+
+namespace geodet::bindings {
+namespace {
+
+template <typename T, typename Out>
+void paste(const py::array& probabilities, const py::array& boxes, py::array& out,
+           double threshold, int num_threads) {
+  const T* values = read<T>(probabilities, 3, "probabilities");
+  const T* boxes_data = read<T>(boxes, 2, "boxes");
+  Out* out_data = write<Out>(out, 3, "out");
+  size(boxes, 0, probabilities.shape(0), "boxes");
+  size(boxes, 1, 4, "boxes");
+  size(out, 0, probabilities.shape(0), "out");
+  const PasteSizes sizes{probabilities.shape(0), probabilities.shape(1), probabilities.shape(2),
+                         out.shape(1), out.shape(2)};
+  const std::int64_t count = paste_scratch_values(sizes);
+  if (count < 0) throw py::value_error("probabilities: expected masks of at least one cell");
+  std::vector<T> scratch(static_cast<std::size_t>(count));
+  Status status;
+  {
+    py::gil_scoped_release release;
+    if constexpr (std::is_same_v<Out, bool>) {
+      status = paste_masks(values, boxes_data, sizes, threshold, scratch.data(), out_data,
+                           num_threads);
+    } else {
+      status = paste_probabilities(values, boxes_data, sizes, scratch.data(), out_data,
+                                   num_threads);
+    }
+  }
+  raise_unless_ok(status);
+}
+
+void paste_masks_any(const py::array& probabilities, const py::array& boxes, py::array& out,
+                     double threshold, int num_threads) {
+  if (probabilities.dtype().equal(py::dtype::of<double>())) {
+    paste<double, bool>(probabilities, boxes, out, threshold, num_threads);
+  } else {
+    paste<float, bool>(probabilities, boxes, out, threshold, num_threads);
+  }
+}
+
+void paste_probabilities_any(const py::array& probabilities, const py::array& boxes,
+                             py::array& out, int num_threads) {
+  if (probabilities.dtype().equal(py::dtype::of<double>())) {
+    paste<double, double>(probabilities, boxes, out, 1.0, num_threads);
+  } else {
+    paste<float, float>(probabilities, boxes, out, 1.0, num_threads);
+  }
+}
+
+}  // namespace
+
+void bind_paste(py::module_& module) {
+  module.def("paste_masks", &paste_masks_any, py::arg("probabilities"), py::arg("boxes"),
+             py::arg("out"), py::arg("threshold"), py::arg("num_threads"));
+  module.def("paste_probabilities", &paste_probabilities_any, py::arg("probabilities"),
+             py::arg("boxes"), py::arg("out"), py::arg("num_threads"));
+}
+
+}  // namespace geodet::bindings

@@ -1,0 +1,53 @@
+#include "geodet/paste.hpp"
+
+#include "cuda_arrays.hpp"
+#include "families.hpp"
+#include "status_error.hpp"
+
+namespace geodet::bindings {
+namespace {
+
+template <typename T, typename Out>
+void paste(const DeviceArray& probabilities, const DeviceArray& boxes, const DeviceArray& out,
+           double threshold, void* stream) {
+  const T* values = probabilities.data<const T>(3);
+  const T* boxes_data = boxes.data<const T>(2);
+  Out* out_data = out.data<Out>(3);
+  boxes.expect(0, probabilities.size(0));
+  boxes.expect(1, 4);
+  out.expect(0, probabilities.size(0));
+  const PasteSizes sizes{probabilities.size(0), probabilities.size(1), probabilities.size(2),
+                         out.size(1), out.size(2)};
+  if constexpr (std::is_same_v<Out, bool>) {
+    raise_unless_ok(cuda::paste_masks(values, boxes_data, sizes, threshold, out_data, stream));
+  } else {
+    raise_unless_ok(cuda::paste_probabilities(values, boxes_data, sizes, out_data, stream));
+  }
+}
+
+void paste_masks_any(const py::object& probabilities, const py::object& boxes,
+                     const py::object& out, double threshold, std::uintptr_t stream) {
+  const DeviceArray values(probabilities, "probabilities");
+  const auto run = values.holds("<f8") ? &paste<double, bool> : &paste<float, bool>;
+  run(values, DeviceArray(boxes, "boxes"), DeviceArray(out, "out"), threshold,
+      reinterpret_cast<void*>(stream));
+}
+
+void paste_probabilities_any(const py::object& probabilities, const py::object& boxes,
+                             const py::object& out, std::uintptr_t stream) {
+  const DeviceArray values(probabilities, "probabilities");
+  const auto run = values.holds("<f8") ? &paste<double, double> : &paste<float, float>;
+  run(values, DeviceArray(boxes, "boxes"), DeviceArray(out, "out"), 1.0,
+      reinterpret_cast<void*>(stream));
+}
+
+}  // namespace
+
+void bind_paste(py::module_& module) {
+  module.def("paste_masks", &paste_masks_any, py::arg("probabilities"), py::arg("boxes"),
+             py::arg("out"), py::arg("threshold"), py::arg("stream"));
+  module.def("paste_probabilities", &paste_probabilities_any, py::arg("probabilities"),
+             py::arg("boxes"), py::arg("out"), py::arg("stream"));
+}
+
+}  // namespace geodet::bindings

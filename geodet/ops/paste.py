@@ -1,0 +1,176 @@
+"""Mask pasting: small maps of probabilities stretched over their boxes in the image.
+
+Every image pixel is sampled at its centre, bilinearly between the centres of the map's cells.
+Beyond the outermost centres a map falls off to zero over one cell, so soft values reach half a
+cell outside the box. This is torch's grid_sample with zero padding and align_corners=False.
+Letters in shapes: n masks, s_h and s_w their cells, h and w the image's pixels.
+"""
+
+import torch
+from torch import Tensor
+
+from geodet import _check
+from geodet.errors import InvalidValueError, ShapeError
+from geodet.ops import _backend
+from geodet.ops._library import register
+
+__all__ = ["paste_mask_probabilities", "paste_masks"]
+
+
+def paste_masks(
+    probabilities: Tensor,
+    xyxy: Tensor,
+    image_size: tuple[int, int],
+    *,
+    threshold: float = 0.5,
+) -> Tensor:
+    """Where pasted probabilities reach a threshold.
+
+    Not differentiable. Pixels whose value differs from the threshold by rounding alone may fall
+    on either side of what another implementation says; CPU and CUDA agree on every pixel. Large
+    CPU results are zeroed by the system page by page, and only rows under a box are touched.
+
+    Args:
+        probabilities: [n, s_h, s_w] float in [0, 1]; half precision is computed in float32; NaN
+            is below every threshold.
+        xyxy: [n, 4] boxes in pixels, dtype of `probabilities`, or float32 with half precision. A
+            box without area, inverted or with a number that is not finite paints nothing; parts
+            outside the image are cut off.
+        image_size: (h, w).
+        threshold: in (0, 1], rounded to the dtype of the computation.
+    Returns:
+        [n, h, w] bool.
+    Raises:
+        ShapeError, DtypeError, DeviceError: the tensors are not as above.
+        InvalidValueError: the threshold or a size is out of its range.
+    Empty: n = 0, h = 0 or w = 0 gives an empty tensor of that shape.
+    Reference: He et al. 2017, "Mask R-CNN", section 3.1.
+    """
+    _check_inputs(probabilities, xyxy, image_size)
+    if not 0 < threshold <= 1:
+        raise InvalidValueError(f"threshold: expected a number in (0, 1], got {threshold}")
+    masks: Tensor = _paste_masks(
+        _widened(probabilities), _widened(xyxy), *image_size, float(threshold)
+    )
+    return masks
+
+
+def paste_mask_probabilities(
+    probabilities: Tensor, xyxy: Tensor, image_size: tuple[int, int]
+) -> Tensor:
+    """Pasted probabilities themselves.
+
+    The result carries no gradient; train on the small maps instead.
+
+    Args:
+        probabilities: [n, s_h, s_w] float; half precision is computed in float32.
+        xyxy: [n, 4] boxes in pixels, as in `paste_masks`.
+        image_size: (h, w).
+    Returns:
+        [n, h, w], dtype of `probabilities`; 0 away from the box.
+    Raises:
+        ShapeError, DtypeError, DeviceError: the tensors are not as above.
+        InvalidValueError: a size is negative.
+    Empty: n = 0, h = 0 or w = 0 gives an empty tensor of that shape.
+    """
+    _check_inputs(probabilities, xyxy, image_size)
+    pasted: Tensor = _paste_probabilities(
+        _widened(probabilities.detach()), _widened(xyxy.detach()), *image_size
+    )
+    return pasted.to(probabilities.dtype)
+
+
+def _check_inputs(probabilities: Tensor, xyxy: Tensor, image_size: tuple[int, int]) -> None:
+    _check.check_shape("probabilities", probabilities, "n", "s_h", "s_w")
+    _check.check_floating("probabilities", probabilities)
+    _check.check_shape("xyxy", xyxy, len(probabilities), 4)
+    if probabilities.dtype in {torch.float32, torch.float64}:
+        _check.check_dtype("xyxy", xyxy, probabilities.dtype)
+    else:
+        _check.check_dtype("xyxy", xyxy, probabilities.dtype, torch.float32)
+    _check.check_same_device(("probabilities", "xyxy"), (probabilities, xyxy))
+    if 0 in probabilities.shape[1:]:
+        raise ShapeError(
+            f"probabilities: expected masks of at least one cell, got {list(probabilities.shape)}"
+        )
+    height, width = image_size
+    if height < 0 or width < 0:
+        raise InvalidValueError(
+            f"image_size: expected (height, width) of at least 0, got {(height, width)}"
+        )
+
+
+def _widened(values: Tensor) -> Tensor:
+    return values.float() if values.dtype in {torch.float16, torch.bfloat16} else values
+
+
+def _compute_masks(
+    probabilities: Tensor, xyxy: Tensor, height: int, width: int, threshold: float
+) -> Tensor:
+    shape = (len(probabilities), height, width)
+    if _backend.on_cuda(probabilities):
+        out = _backend.empty(shape, probabilities, torch.bool)
+        _backend.cuda().paste_masks(
+            probabilities.detach().contiguous(),
+            xyxy.detach().contiguous(),
+            out,
+            threshold,
+            _backend.stream(probabilities),
+        )
+        return out
+    out = _backend.zeros(shape, probabilities, torch.bool)
+    _backend.cpu.paste_masks(
+        _backend.array(probabilities),
+        _backend.array(xyxy),
+        out.numpy(),
+        threshold,
+        _backend.threads(),
+    )
+    return out
+
+
+def _fake_masks(
+    probabilities: Tensor, xyxy: Tensor, height: int, width: int, threshold: float
+) -> Tensor:
+    del xyxy, threshold
+    return probabilities.new_empty((probabilities.shape[0], height, width), dtype=torch.bool)
+
+
+def _compute_probabilities(probabilities: Tensor, xyxy: Tensor, height: int, width: int) -> Tensor:
+    shape = (len(probabilities), height, width)
+    if _backend.on_cuda(probabilities):
+        out = _backend.empty(shape, probabilities)
+        _backend.cuda().paste_probabilities(
+            probabilities.detach().contiguous(),
+            xyxy.detach().contiguous(),
+            out,
+            _backend.stream(probabilities),
+        )
+        return out
+    out = _backend.zeros(shape, probabilities)
+    _backend.cpu.paste_probabilities(
+        _backend.array(probabilities), _backend.array(xyxy), out.numpy(), _backend.threads()
+    )
+    return out
+
+
+def _fake_probabilities(probabilities: Tensor, xyxy: Tensor, height: int, width: int) -> Tensor:
+    del xyxy
+    return probabilities.new_empty((probabilities.shape[0], height, width))
+
+
+_paste_masks = register(
+    "paste_masks(Tensor probabilities, Tensor xyxy, SymInt height, SymInt width, "
+    "float threshold) -> Tensor",
+    cpu=_compute_masks,
+    cuda=_compute_masks,
+    fake=_fake_masks,
+)
+
+_paste_probabilities = register(
+    "paste_mask_probabilities(Tensor probabilities, Tensor xyxy, SymInt height, SymInt width) "
+    "-> Tensor",
+    cpu=_compute_probabilities,
+    cuda=_compute_probabilities,
+    fake=_fake_probabilities,
+)

@@ -1,0 +1,220 @@
+"""Mask pasting: against its specification and torch's grid_sample."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from geodet.errors import DtypeError, InvalidValueError, ShapeError
+from geodet.ops import paste_mask_probabilities, paste_masks
+from geodet.ops.reference.paste import paste_probabilities_reference
+
+INF = float("inf")
+NAN = float("nan")
+
+
+def random_masks(count: int, side: int, seed: int) -> Tensor:
+    """Random probabilities [count, side, side]."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(count, side, side, generator=generator, dtype=torch.float64)
+
+
+def random_boxes(count: int, size: tuple[int, int], seed: int) -> Tensor:
+    """Boxes of all sizes in and around an image."""
+    generator = torch.Generator().manual_seed(seed)
+    extent = torch.tensor([size[1], size[0]], dtype=torch.float64)
+    first = (torch.rand(count, 2, generator=generator).double() * 1.6 - 0.5) * extent
+    sides = torch.randn(count, 2, generator=generator).double().exp() * extent / 3
+    return torch.cat([first, first + sides], dim=1)
+
+
+def pasted_by_grid_sample(masks: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """The same by torch's own sampler."""
+    centres = [torch.arange(length, dtype=masks.dtype) + 0.5 for length in size]
+    y = (centres[0] - boxes[:, 1:2]) / (boxes[:, 3:4] - boxes[:, 1:2]) * 2 - 1
+    x = (centres[1] - boxes[:, 0:1]) / (boxes[:, 2:3] - boxes[:, 0:1]) * 2 - 1
+    shape = (len(masks), *size)
+    grid = torch.stack([x[:, None, :].expand(shape), y[:, :, None].expand(shape)], dim=-1)
+    sampled = torch.nn.functional.grid_sample(masks[:, None], grid, align_corners=False)
+    return sampled[:, 0]
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    cells=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    size=st.tuples(st.integers(1, 9), st.integers(1, 12)),
+)
+def test_pasted_values_equal_the_specification(seed, cells, size):
+    """Any mask on any box gives the numbers of the slow definition."""
+    masks = random_masks(3, 5, seed)[:, : cells[0], : cells[1]]
+    boxes = random_boxes(3, size, seed)
+    expected = [
+        paste_probabilities_reference(mask.tolist(), box.tolist(), size)
+        for mask, box in zip(masks, boxes, strict=True)
+    ]
+    ours = paste_mask_probabilities(masks, boxes, size)
+    # double; narrow boxes far away lose a few digits
+    torch.testing.assert_close(ours, torch.tensor(expected).double(), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("threshold", [0.1, 0.5, 0.9])
+def test_pasted_masks_equal_grid_samples(dtype, threshold):
+    """Values equal those of the sampler of torch, and so do pixels that are no ties."""
+    size = (73, 310)
+    masks = random_masks(40, 28, 0).to(dtype)
+    boxes = random_boxes(40, size, 1).to(dtype)
+    expected = pasted_by_grid_sample(masks, boxes, size)
+    soft = paste_mask_probabilities(masks, boxes, size)
+    # the same positions; four products are added in another order
+    tolerance = 1e-6 if dtype == torch.float32 else 1e-14
+    torch.testing.assert_close(soft, expected, rtol=0, atol=tolerance)
+    decided = (expected - threshold).abs() > tolerance
+    painted = paste_masks(masks, boxes, size, threshold=threshold)
+    assert painted.dtype == torch.bool
+    assert torch.equal(painted[decided], (expected >= threshold)[decided])
+    assert decided.double().mean() > 0.999
+
+
+def test_masks_are_pasted_probabilities_at_the_threshold():
+    """The bool form is exactly the soft form compared."""
+    size = (40, 50)
+    masks, boxes = random_masks(20, 14, 0).float(), random_boxes(20, size, 3).float()
+    soft = paste_mask_probabilities(masks, boxes, size)
+    for threshold in (0.25, 0.5, 1.0):
+        assert torch.equal(paste_masks(masks, boxes, size, threshold=threshold), soft >= threshold)
+
+
+@given(seed=st.integers(0, 10**6), dx=st.integers(-8, 8), dy=st.integers(-8, 8))
+def test_pasting_moves_with_the_box(seed, dx, dy):
+    """Moving a box by whole pixels moves what it paints."""
+    size, margin = (8, 8), 8
+    masks = random_masks(2, 4, seed)
+    # Multiples of 1/64, so that moving rounds nothing.
+    boxes = (random_boxes(2, size, seed) * 64).round() / 64 + torch.tensor([margin] * 4)
+    sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0.25)
+    boxes = torch.cat([boxes[:, :2], boxes[:, :2] + sides], dim=1)
+    canvas = (size[0] + 2 * margin, size[1] + 2 * margin)
+    still = paste_mask_probabilities(masks, boxes, canvas)
+    moved = paste_mask_probabilities(masks, boxes + torch.tensor([dx, dy, dx, dy]), canvas)
+    inner = slice(margin, margin + size[0])
+    shifted = moved[:, margin + dy : margin + dy + size[0], margin + dx : margin + dx + size[1]]
+    assert torch.equal(shifted, still[:, inner, inner])
+
+
+def test_a_full_mask_paints_its_box():
+    """Ones on a box with whole corners paint exactly the pixels of the box."""
+    boxes = torch.tensor([[2.0, 3.0, 30.0, 17.0]])
+    painted = paste_masks(torch.ones(1, 28, 28), boxes, (20, 40))
+    expected = torch.zeros(1, 20, 40, dtype=torch.bool)
+    expected[:, 3:17, 2:30] = True
+    assert torch.equal(painted, expected)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        [5.0, 5, 5, 9],
+        [5, 9, 9, 5],
+        [NAN, 0, 9, 9],
+        [0, 0, INF, 9],
+        [-INF, -INF, INF, INF],
+        [-3e38, 0, 3e38, 9],
+        [90, 90, 99, 99],
+        [-1e30, -1e30, -5e29, -5e29],
+    ],
+)
+def test_boxes_without_a_place_paint_nothing(box):
+    """Empty, inverted, infinite, NaN and faraway boxes give an empty mask."""
+    masks, boxes = torch.ones(1, 4, 4), torch.tensor([box]).float()
+    assert not paste_masks(masks, boxes, (10, 10), threshold=1e-6).any()
+    assert (paste_mask_probabilities(masks, boxes, (10, 10)) == 0).all()
+
+
+def test_huge_boxes_paint_the_image():
+    """The image is the middle of a mask far larger than it, at the cost of the image."""
+    boxes = torch.tensor([[-1e30, -1e30, 1e30, 1e30]])
+    assert paste_masks(torch.ones(1, 4, 4), boxes, (10, 10)).all()
+
+
+def test_nan_probabilities_are_below_the_threshold():
+    """NaN paints nothing and stays NaN in the soft form."""
+    masks, boxes = torch.full((1, 2, 2), NAN), torch.tensor([[2.0, 2, 6, 6]])
+    assert not paste_masks(masks, boxes, (8, 8)).any()
+    soft = paste_mask_probabilities(masks, boxes, (8, 8))
+    assert soft[:, 2:6, 2:6].isnan().all()
+    assert (soft[:, :1] == 0).all()
+
+
+def test_empty_inputs_give_empty_outputs():
+    """No masks or no pixels give a tensor of that shape."""
+    for count, size in [(0, (4, 5)), (2, (0, 5)), (2, (4, 0))]:
+        masks, boxes = torch.ones(count, 3, 3), torch.tensor([[0.0, 0, 2, 2]]).repeat(count, 1)
+        assert paste_masks(masks, boxes, size).shape == (count, *size)
+        assert paste_mask_probabilities(masks, boxes, size).shape == (count, *size)
+
+
+def test_large_results_equal_small_ones():
+    """Results large enough for lazily zeroed memory and for threads hold the same pixels."""
+    size = (700, 900)
+    masks, boxes = random_masks(20, 28, 0).float(), random_boxes(20, size, 1).float()
+    large = paste_masks(masks, boxes, size)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert torch.equal(paste_masks(masks, boxes, size), large)
+    finally:
+        torch.set_num_threads(before)
+    for index in range(20):
+        one = paste_masks(masks[index : index + 1], boxes[index : index + 1], size)
+        assert torch.equal(one[0], large[index])
+
+
+def test_half_precision_is_computed_in_float32():
+    """Half and bfloat16 masks give the float32 result, soft values rounded once."""
+    boxes = torch.tensor([[1.3, 2.1, 7.9, 8.2]])
+    for dtype in (torch.float16, torch.bfloat16):
+        masks = random_masks(1, 5, 0).to(dtype)
+        soft = paste_mask_probabilities(masks.float(), boxes, (10, 10))
+        assert torch.equal(paste_mask_probabilities(masks, boxes, (10, 10)), soft.to(dtype))
+        assert torch.equal(paste_masks(masks, boxes, (10, 10)), soft >= 0.5)
+
+
+def test_wrong_arguments_are_named():
+    """Each mistake is reported with the argument's name and what was expected."""
+    masks, boxes = torch.ones(2, 3, 3), torch.ones(2, 4)
+    with pytest.raises(ShapeError, match=r"xyxy: expected \[2, 4\]"):
+        paste_masks(masks, boxes[:1], (4, 4))
+    with pytest.raises(ShapeError, match="probabilities: expected masks of at least one cell"):
+        paste_masks(masks[:, :0], boxes, (4, 4))
+    with pytest.raises(DtypeError, match=r"xyxy: expected torch\.float32"):
+        paste_masks(masks, boxes.double(), (4, 4))
+    with pytest.raises(InvalidValueError, match=r"threshold: .*\(0, 1\]"):
+        paste_masks(masks, boxes, (4, 4), threshold=0.0)
+    with pytest.raises(InvalidValueError, match="image_size"):
+        paste_mask_probabilities(masks, boxes, (4, -1))
+
+
+def test_registration_passes_torchs_own_checks():
+    """Schema, fake and tracing agree with the kernels."""
+    masks, boxes = random_masks(3, 4, 0), random_boxes(3, (6, 7), 1)
+    torch.library.opcheck(torch.ops.geodet.paste_masks, (masks, boxes, 6, 7, 0.5))
+    torch.library.opcheck(torch.ops.geodet.paste_mask_probabilities, (masks, boxes, 6, 7))
+
+
+def test_soft_masks_carry_no_gradient():
+    """The soft form says by requires_grad that nothing flows back."""
+    masks = torch.ones(1, 3, 3, requires_grad=True)
+    assert not paste_mask_probabilities(masks, torch.ones(1, 4), (4, 4)).requires_grad
+
+
+@pytest.mark.cuda
+def test_cuda_paints_the_same_pixels(cuda):
+    """CPU and device agree on every bit."""
+    size = (73, 310)
+    masks, boxes = random_masks(40, 28, 0).float(), random_boxes(40, size, 1).float()
+    on_device = paste_mask_probabilities(masks.to(cuda), boxes.to(cuda), size)
+    assert torch.equal(on_device.cpu(), paste_mask_probabilities(masks, boxes, size))
+    painted = paste_masks(masks.to(cuda), boxes.to(cuda), size)
+    assert torch.equal(painted.cpu(), paste_masks(masks, boxes, size))
