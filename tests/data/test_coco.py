@@ -301,7 +301,7 @@ BAD_ANNOTATIONS = {
     "one line: no area": {"segmentation": [[1, 1, 5, 5, 9, 9]]},
     "outside the image": {"segmentation": [[30, 1, 35, 5, 39, 1]]},
     "disagree": {"segmentation": [[13, 10, 15, 10, 15, 11]]},
-    "polygon 0: expected finite": {"segmentation": [[1, 1, float("inf"), 5, 9, 9]]},
+    "polygons: expected finite": {"segmentation": [[1, 1, float("inf"), 5, 9, 9]]},
     r"size: expected \[12, 16\].*written \(width, height\)": {"segmentation": rle(3, 16, 12)},
     "counts: expected no negative": {"segmentation": rle(-3)},
     "sum to 192 .*got 4": {"segmentation": {"size": [12, 16], "counts": [1, 3]}},

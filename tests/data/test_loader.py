@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from geodet.data.label_map import LabelMap
 from geodet.data.loader import build_loader
 from geodet.data.mapping import EvalMapper, TrainMapper
-from geodet.data.sample import Batch, Sample
+from geodet.data.sample import Sample
 from geodet.data.transport import pack, unpack
 from geodet.errors import DataError, ImageDecodeError, InvalidValueError, TrainingError
 from geodet.structures import Boxes, ImageSize, Instances
@@ -257,34 +257,6 @@ def test_an_empty_source_is_refused():
     """There is no batch of nothing: the error comes before the first step."""
     with pytest.raises(DataError, match="no sample"):
         train_loader(length=0)
-
-
-def test_training_drops_crowds_and_counts_lost_boxes():
-    """Crowds are no targets; boxes of which nothing remains are counted, the others clipped."""
-
-    class Edge(Drawn):
-        def __getitem__(self, index):
-            size = ImageSize(8, 12)
-            boxes = [[1, 1, 5, 5], [0, 0, 9, 7], [13, 2, 15, 4], [-2, 1, 3, 5.0]]
-            crowd = torch.tensor([False, True, False, False])
-            instances = Instances(
-                size, boxes=Boxes(torch.tensor(boxes)), labels=torch.arange(4), is_crowd=crowd
-            )
-            return attrs.evolve(
-                super().__getitem__(1),
-                image=torch.zeros((3, *size), dtype=torch.uint8),
-                instances=instances,
-                original_size=size,
-            )
-
-    mapper = TrainMapper(source=Edge(), choices=ResizeShortestEdge((16,), None), seed=0)
-    sample = mapper(0, 0)
-
-    assert sample.instances.labels.tolist() == [0, 3]
-    assert sample.instances.boxes.xyxy.tolist() == [[2, 2, 10, 10], [0, 2, 6, 10]]
-    assert sample.instances.is_crowd is None
-    assert sample.num_dropped == 1
-    assert Batch.from_samples([sample]).num_dropped == [1]
 
 
 def test_parcels_give_back_what_was_packed():

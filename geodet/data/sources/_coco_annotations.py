@@ -60,7 +60,7 @@ class _Row:
     image: int
     annotation_id: int
     label: int
-    box_xyxy: npt.NDArray[np.float64]
+    box_xyxy: tuple[float, ...]
     is_crowd: bool
     area: float | None
     segment: PolygonRings | RunLengths | None
@@ -137,7 +137,8 @@ def _table(rows: list[_Row], context: Context) -> AnnotationTable:
         if area is None and table is not None:
             area = table.area(index, ImageSize(*context.images.sizes_hw[row.image]))
         if area is None:
-            area = float((row.box_xyxy[2:] - row.box_xyxy[:2]).prod())
+            x1, y1, x2, y2 = row.box_xyxy
+            area = (x2 - x1) * (y2 - y1)
         areas.append(area)
     boxes = np.array([row.box_xyxy for row in rows], dtype=np.float64).reshape(-1, 4)
     keypoints = None
@@ -223,7 +224,7 @@ def _label(record: dict[str, Any], label_map: LabelMap) -> int:
         raise MalformedError(f"category_id: {error}") from None
 
 
-def _box(record: dict[str, Any], size_hw: tuple[int, int]) -> npt.NDArray[np.float64]:
+def _box(record: dict[str, Any], size_hw: tuple[int, int]) -> tuple[float, ...]:
     value = record.get("bbox")
     if not isinstance(value, list) or len(value) != 4:
         found = f"got {value!r:.60}" if "bbox" in record else "it is missing"
@@ -248,9 +249,9 @@ def _box(record: dict[str, Any], size_hw: tuple[int, int]) -> npt.NDArray[np.flo
             f"bbox: expected a box inside the image of {width} x {height} pixels, got {value} "
             f"(x, y, width, height), {over:g} px outside{hint}"
         )
-    box = np.array([max(x, 0.0), max(y, 0.0), min(x + w, width), min(y + h, height)])
-    single = box.astype(np.float32)
-    if not (single[2] > single[0] and single[3] > single[1]):
+    box = (max(x, 0.0), max(y, 0.0), min(x + w, float(width)), min(y + h, float(height)))
+    left, top, right, bottom = np.array(box, dtype=np.float32).tolist()
+    if not (right > left and bottom > top):
         raise MalformedError(
             f"bbox: expected a box with an area in single precision inside the image of {width} x "
             f"{height} pixels, got {value} (x, y, width, height)"
