@@ -1,7 +1,7 @@
 """The training loop: one step after another, whatever the model."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self, cast
 
@@ -49,12 +49,12 @@ class Batches(Protocol):
         """Yield batches from the present position, to the end of the epoch or without end."""
         ...
 
-    def state_dict(self) -> Mapping[str, Any]:
+    def state(self) -> Mapping[str, Any]:
         """Return the position after the batch handed out last, as plain JSON data."""
         ...
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go to a position."""
+    def load_state(self, state: Any) -> None:
+        """Go to a position that `state` gave."""
         ...
 
 
@@ -130,7 +130,7 @@ class Trainer:
                 stream = self._stream()
                 stop_signal: int | None = None
                 while self.step < self.steps and stop_signal is None:
-                    stop_signal = self._advance(model, stream, received() or 0)
+                    stop_signal = self._advance(model, stream, received)
                 result = TrainingResult(step=self.step, stop_signal=stop_signal)
             for callback in self._callbacks:
                 callback.after_train(self, result)
@@ -147,7 +147,7 @@ class Trainer:
             model=self.model.state_dict(),
             optimizer=tensors,
             optimizer_scalars=scalars,
-            batches=self.batches.state_dict(),
+            batches=self.batches.state(),
             description=description or {},
         )
 
@@ -157,10 +157,12 @@ class Trainer:
         Raises:
             CheckpointError: it is damaged, or belongs to another model.
         """
-        loaded = restore(path, self.model, self.optimizer, self.batches.load_state_dict)
+        loaded = restore(path, self.model, self.optimizer, self.batches.load_state)
         self.step = loaded.step
 
-    def _advance(self, model: nn.Module, stream: Iterator[BatchLike], received: int) -> int | None:
+    def _advance(
+        self, model: nn.Module, stream: Iterator[BatchLike], received: Callable[[], int | None]
+    ) -> int | None:
         """Make one step; return the signal that stops the run, agreed among processes."""
         for callback in self._callbacks:
             callback.before_step(self)
@@ -168,9 +170,16 @@ class Trainer:
         # and what callbacks draw in between changes nothing.
         torch.manual_seed(_mix(self._seed, self.step, self.processes.rank))
         start = time.perf_counter()
-        batch = next(stream)
+        try:
+            batch = next(stream)
+        except TrainingError:
+            # A signal to the whole process group ends the loader's workers too. Alone, that is
+            # a stop like any other; among processes the others still wait for this step.
+            if received() is None or self.processes.world_size > 1:
+                raise
+            return received()
         loaded = time.perf_counter()
-        losses, gradient_norm, learning_rate, stop = self._update(model, batch, received)
+        losses, gradient_norm, learning_rate, stop = self._update(model, batch, received() or 0)
         self.step += 1
         end = time.perf_counter()
         report = StepReport(
@@ -267,8 +276,8 @@ class SaveCheckpoints(Callback):
         self._saved_step: int | None = None
 
     def after_step(self, trainer: Trainer, report: StepReport) -> None:
-        """Save when the period is over."""
-        if report.step % self._every == 0:
+        """Save when the period is over, and at the last step."""
+        if report.step % self._every == 0 or report.step == trainer.steps:
             self._save(trainer)
 
     def after_train(self, trainer: Trainer, result: TrainingResult) -> None:

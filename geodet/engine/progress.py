@@ -23,11 +23,11 @@ __all__ = ["ShowProgress"]
 
 
 class ShowProgress(Callback):
-    """Show step, loss, learning rate, images a second and the time left.
+    """Show step, mean loss, learning rate, images a second and the time left.
 
     Args:
         console: rich decides by it whether there is a terminal, and honours NO_COLOR.
-        every: steps between two plain lines where there is no terminal.
+        every: steps that are averaged, and between two plain lines where there is no terminal.
     """
 
     def __init__(self, console: Console, *, every: int = 50) -> None:
@@ -39,6 +39,7 @@ class ShowProgress(Callback):
         self._first_step = 0
         self._images = 0
         self._seconds = 0.0
+        self._losses: list[float] = []
 
     def before_train(self, trainer: "Trainer") -> None:
         """Start the bar, or the clock of the plain lines."""
@@ -63,6 +64,7 @@ class ShowProgress(Callback):
         """Move the bar, or print a line when one is due."""
         self._images += report.images
         self._seconds += report.step_seconds
+        self._losses.append(report.total)
         if self._bar is not None:
             self._bar.update(self._task, completed=report.step, numbers=self._numbers(report))
         elif report.step % self._every == 0 or report.step in (1, trainer.steps):
@@ -75,6 +77,7 @@ class ShowProgress(Callback):
             )
         if report.step % self._every == 0:
             self._images, self._seconds = 0, 0.0
+            self._losses.clear()
 
     def after_train(self, trainer: "Trainer", result: TrainingResult) -> None:
         """Take the bar away, so that what follows prints below it."""
@@ -88,7 +91,8 @@ class ShowProgress(Callback):
 
     def _numbers(self, report: StepReport) -> str:
         speed = self._images / max(self._seconds, 1e-9)
-        return f"loss {report.total:.4f}  lr {report.learning_rate:.2e}  {speed:.1f} images/s"
+        loss = sum(self._losses) / len(self._losses)
+        return f"loss {loss:.4f}  lr {report.learning_rate:.2e}  {speed:.1f} images/s"
 
 
 def _clock(seconds: float) -> str:

@@ -68,11 +68,11 @@ class TinyBatches:
                 chosen,
             )
 
-    def state_dict(self):
+    def state(self):
         """Return the number of batches handed out."""
         return {"position": self.position}
 
-    def load_state_dict(self, state):
+    def load_state(self, state):
         """Go to a position."""
         self.position = state["position"]
 

@@ -1,0 +1,58 @@
+"""Faster R-CNN R18-FPN on BCCD: blood cells in microscope pictures, trained from scratch.
+
+Data: BCCD (MIT licence), 364 pictures of 640 x 480, red cells, white cells and platelets, with
+`JPEGImages/` and `coco/instances_{train,val}.json` in one folder.
+Command: python -m geodet.train configs/bccd_faster_rcnn.py --set data.root=FOLDER
+Hardware, hours, AP: see configs/README.md; nothing is measured yet.
+"""
+
+from pathlib import Path
+
+from geodet.recipes import (
+    AdamW,
+    BoxHeadRecipe,
+    CocoRecipe,
+    Cosine,
+    FasterRcnnRecipe,
+    ResNetFpnRecipe,
+    RpnRecipe,
+    TrainRecipe,
+)
+
+
+def recipe() -> TrainRecipe:
+    return TrainRecipe(
+        model=FasterRcnnRecipe(
+            backbone=ResNetFpnRecipe(depth=18, width=32, fpn_channels=96, norm="group"),
+            rpn=RpnRecipe(
+                anchor_sizes=(16.0, 32.0, 64.0, 96.0, 128.0),
+                samples_per_image=128,
+                train_before_nms=500,
+                train_after_nms=300,
+                test_before_nms=500,
+                test_after_nms=300,
+            ),
+            box_head=BoxHeadRecipe(
+                fc_features=(256, 256), samples_per_image=128, canonical_size=112.0
+            ),
+        ),
+        data=CocoRecipe(
+            root=Path("../shared/data/bccd"),
+            train_images=Path("JPEGImages"),
+            train_annotations=Path("coco/instances_train.json"),
+            val_images=Path("JPEGImages"),
+            val_annotations=Path("coco/instances_val.json"),
+            masks=False,
+            short_edges=(256, 288, 320),
+            max_long_edge=480,
+            test_short_edge=288,
+        ),
+        optimizer=AdamW(lr=5e-4),
+        schedule=Cosine(warmup_steps=100, warmup_start=0.05),
+        steps=1500,
+        batch_size=4,
+        evaluate_every=500,
+        checkpoint_every=250,
+        log_every=10,
+        clip_norm=5.0,
+    )

@@ -1,0 +1,7 @@
+"""`python -m geodet` is the `geodet` command."""
+
+import sys
+
+from geodet.cli import main
+
+sys.exit(main())

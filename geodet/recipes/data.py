@@ -1,0 +1,141 @@
+"""Recipes of data: where it lies, and how images are resized and flipped."""
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+
+from geodet.data.sources.coco import CocoSource
+from geodet.data.sources.shapes import ShapesSource
+from geodet.data.sources.source import Source
+from geodet.errors import RecipeError
+from geodet.recipes.fields import fraction, whole, wholes
+from geodet.structures import ImageSize
+from geodet.transforms import (
+    RandomHorizontalFlip,
+    ResizeShortestEdge,
+    Sequence_,
+    TransformChoice,
+)
+
+__all__ = ["CocoRecipe", "DataRecipe", "ShapesRecipe"]
+
+
+@attrs.frozen(kw_only=True)
+class CocoRecipe:
+    """Images with annotations in COCO's format.
+
+    Args:
+        root: folder that the four paths below start from.
+        train_images: folder of the training images.
+        train_annotations: their annotation file.
+        val_images: folder of the validation images.
+        val_annotations: their annotation file.
+        masks: read segmentations too.
+        keep_empty: train on images without objects, as negatives.
+        short_edges: in training, the shorter side is resized to one of these, pixels.
+        max_long_edge: most pixels of the longer side; None sets no limit.
+        test_short_edge: the shorter side in validation and prediction.
+        flip: probability of mirroring left and right in training.
+    """
+
+    root: Path
+    train_images: Path = Path("train2017")
+    train_annotations: Path = Path("annotations/instances_train2017.json")
+    val_images: Path = Path("val2017")
+    val_annotations: Path = Path("annotations/instances_val2017.json")
+    masks: bool = True
+    keep_empty: bool = True
+    short_edges: tuple[int, ...] = attrs.field(
+        default=(640, 672, 704, 736, 768, 800), validator=wholes()
+    )
+    max_long_edge: int | None = attrs.field(default=1333, validator=whole(optional=True))
+    test_short_edge: int = attrs.field(default=800, validator=whole())
+    flip: float = attrs.field(default=0.5, validator=fraction)
+
+    def build_train(self) -> Source:
+        """Return the training images."""
+        # crowd regions are no targets; without them polygons need not become run lengths
+        return self._source(
+            self.train_images,
+            self.train_annotations,
+            keep_empty=self.keep_empty,
+            keep_crowd=False,
+        )
+
+    def build_validation(self) -> Source:
+        """Return the validation images; those without objects always count."""
+        return self._source(
+            self.val_images,
+            self.val_annotations,
+            keep_empty=True,
+            keep_crowd=True,
+            box_dtype=torch.float64,  # every digit of the file counts in the evaluation
+        )
+
+    def augmentation(self) -> TransformChoice:
+        """Return how training images are changed."""
+        choices: Any = (
+            ResizeShortestEdge(self.short_edges, self.max_long_edge),
+            RandomHorizontalFlip(self.flip),
+        )
+        return Sequence_(choices)
+
+    def _source(self, images: Path, annotations: Path, **options: Any) -> Source:
+        if not self.root.is_dir():
+            raise RecipeError(
+                f"data.root: no folder {self.root} here; use --set data.root=... "
+                "(a relative path starts where the command is run)"
+            )
+        return CocoSource(self.root / images, self.root / annotations, masks=self.masks, **options)
+
+
+@attrs.frozen(kw_only=True)
+class ShapesRecipe:
+    """The built-in generated data: simple shapes with every kind of truth, no download.
+
+    Args:
+        train_length: number of training images.
+        val_length: number of validation images.
+        side: height and width of every image, pixels.
+        max_objects: most objects in an image.
+        seed: of the training images; validation images have the next one.
+        flip: probability of mirroring left and right in training.
+    """
+
+    train_length: int = attrs.field(default=2000, validator=whole())
+    val_length: int = attrs.field(default=200, validator=whole())
+    side: int = attrs.field(default=128, validator=whole(at_least=32))
+    max_objects: int = attrs.field(default=6, validator=whole())
+    seed: int = attrs.field(default=0, validator=whole(at_least=0))
+    flip: float = attrs.field(default=0.5, validator=fraction)
+
+    @property
+    def test_short_edge(self) -> int:
+        """The shorter side in validation and prediction, pixels."""
+        return self.side
+
+    @property
+    def max_long_edge(self) -> int | None:
+        """Most pixels of the longer side in prediction: wide photos keep their proportions."""
+        return 4 * self.side
+
+    def build_train(self) -> Source:
+        """Return the training images."""
+        return self._source(self.train_length, self.seed)
+
+    def build_validation(self) -> Source:
+        """Return the validation images, which differ from all training images."""
+        return self._source(self.val_length, self.seed + 1)
+
+    def augmentation(self) -> TransformChoice:
+        """Return how training images are changed."""
+        return RandomHorizontalFlip(self.flip)
+
+    def _source(self, length: int, seed: int) -> Source:
+        size = ImageSize(self.side, self.side)
+        return ShapesSource(length, size=size, seed=seed, max_objects=self.max_objects)
+
+
+DataRecipe = CocoRecipe | ShapesRecipe

@@ -1,0 +1,47 @@
+"""What `python -m geodet.train` does without a config: a small Mask R-CNN on built-in data."""
+
+from geodet.recipes.data import ShapesRecipe
+from geodet.recipes.models import (
+    BoxHeadRecipe,
+    MaskHeadRecipe,
+    MaskRcnnRecipe,
+    ResNetFpnRecipe,
+    RpnRecipe,
+)
+from geodet.recipes.optimizers import AdamW, Cosine
+from geodet.recipes.train_recipe import TrainRecipe
+
+__all__ = ["default_recipe"]
+
+
+def default_recipe() -> TrainRecipe:
+    """Return the built-in run, small enough for minutes on two CPU cores."""
+    return TrainRecipe(
+        model=MaskRcnnRecipe(
+            backbone=ResNetFpnRecipe(depth=18, width=24, fpn_channels=64, norm="group"),
+            rpn=RpnRecipe(
+                anchor_sizes=(12.0, 24.0, 48.0, 96.0, 128.0),
+                samples_per_image=64,
+                train_before_nms=300,
+                train_after_nms=150,
+                test_before_nms=300,
+                test_after_nms=100,
+            ),
+            box_head=BoxHeadRecipe(
+                fc_features=(128, 128),
+                samples_per_image=48,
+                max_detections=30,
+                canonical_size=112.0,
+            ),
+            mask_head=MaskHeadRecipe(conv_channels=(64, 64)),
+        ),
+        data=ShapesRecipe(train_length=4000, val_length=200, side=128, max_objects=6),
+        optimizer=AdamW(lr=1e-3),
+        schedule=Cosine(warmup_steps=50, warmup_start=0.05),
+        steps=800,
+        batch_size=8,
+        evaluate_every=400,
+        checkpoint_every=200,
+        log_every=10,
+        clip_norm=5.0,
+    )

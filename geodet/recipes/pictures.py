@@ -1,0 +1,49 @@
+"""Pictures of predictions beside the truth."""
+
+from pathlib import Path
+
+from geodet.data.sources.source import Source
+from geodet.inference import Predictor
+from geodet.visualize import draw_instances, save_image, side_by_side
+
+__all__ = ["draw_comparisons"]
+
+
+def draw_comparisons(
+    predictor: Predictor, source: Source, folder: Path, *, count: int, score_threshold: float = 0.5
+) -> list[Path]:
+    """Draw images with their truth and what the detector finds, side by side.
+
+    Args:
+        predictor: the detector.
+        source: where images and truth come from; images are taken at equal distances.
+        folder: where the PNG files go; made when missing.
+        count: number of pictures, at most the length of the source.
+        score_threshold: weaker detections are left out.
+    Returns:
+        The files.
+    Empty: count 0 or an empty source writes nothing and gives [].
+    """
+    count = min(count, len(source))
+    files = []
+    for number in range(count):
+        sample = source[number * len(source) // count]
+        (found,) = predictor([sample.image])
+        panels = [
+            draw_instances(sample.image, sample.instances, class_names=predictor.class_names),
+            draw_instances(
+                sample.image,
+                found,
+                class_names=predictor.class_names,
+                score_threshold=score_threshold,
+            ),
+        ]
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{number:02d}_{_file_stem(sample.image_id)}.png"
+        save_image(side_by_side(panels, ["truth", "predictions"]), path)
+        files.append(path)
+    return files
+
+
+def _file_stem(image_id: int | str) -> str:
+    return "".join(letter if letter.isalnum() else "_" for letter in str(image_id))[:80]
