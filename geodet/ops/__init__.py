@@ -7,6 +7,24 @@ CPU and CUDA with the same comparisons, and has its specification in `geodet.ops
 from geodet.ops.boxes import box_area, pairwise_box_iou
 from geodet.ops.nms import batched_nms, nms
 from geodet.ops.paste import paste_mask_probabilities, paste_masks
+from geodet.ops.polygons import polygons_to_rle, ring_areas
+from geodet.ops.rle import (
+    pairwise_rle_iou,
+    rle_area,
+    rle_boxes,
+    rle_check,
+    rle_decode,
+    rle_encode,
+)
+from geodet.ops.rle_algebra import (
+    rle_crop,
+    rle_difference,
+    rle_flip,
+    rle_intersection,
+    rle_resize,
+    rle_union,
+)
+from geodet.ops.rle_text import rle_from_strings, rle_to_strings
 from geodet.ops.rois import roi_align
 
 __all__ = [
@@ -14,7 +32,23 @@ __all__ = [
     "box_area",
     "nms",
     "pairwise_box_iou",
+    "pairwise_rle_iou",
     "paste_mask_probabilities",
     "paste_masks",
+    "polygons_to_rle",
+    "ring_areas",
+    "rle_area",
+    "rle_boxes",
+    "rle_check",
+    "rle_crop",
+    "rle_decode",
+    "rle_difference",
+    "rle_encode",
+    "rle_flip",
+    "rle_from_strings",
+    "rle_intersection",
+    "rle_resize",
+    "rle_to_strings",
+    "rle_union",
     "roi_align",
 ]
