@@ -7,8 +7,9 @@
 namespace geodet {
 namespace {
 
-// Run ends that a thread should compare before it is worth waking: about 0.3 ms.
-constexpr std::int64_t kStepsPerRange = 1 << 18;
+// Run ends that a thread should compare before it is worth waking: 1 ms where masks overlap, less
+// where boxes tell them apart.
+constexpr std::int64_t kStepsPerRange = 1 << 20;
 
 bool overlap(const RunsExtent& a, const RunsExtent& b) {
   return std::max(a.first, b.first) < std::min(a.last, b.last) &&
