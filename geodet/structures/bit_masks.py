@@ -8,6 +8,7 @@ from torch import Tensor
 
 from geodet import _check
 from geodet.errors import InvalidValueError, ShapeError
+from geodet.ops.rois import roi_align
 from geodet.structures._table import Table, register
 from geodet.structures.boxes import Boxes
 from geodet.structures.image_size import ImageSize
@@ -91,8 +92,6 @@ class BitMasks(Table):
             InvalidValueError: `side` is smaller than 1.
         Empty: n = 0 gives [0, side, side].
         """
-        from geodet.ops.rois import roi_align  # noqa: PLC0415
-
         check_crop(len(self), boxes, side)
         rows = max(1, _CHUNK_PIXELS // (4 * self.image_size.area))
         crops = [self.data.new_zeros((0, side, side))]

@@ -1,6 +1,7 @@
 """Masks as polygons with holes. Shapes: n masks, q parts, r rings, p points in all of them."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import ClassVar, Self, TypeVar
 
 import attrs
@@ -292,4 +293,4 @@ T = TypeVar("T")
 def _split(items: list[T], offsets: Tensor) -> list[list[T]]:
     """Cut a flat list into rows."""
     bounds = offsets.tolist()
-    return [items[start:stop] for start, stop in zip(bounds, bounds[1:], strict=False)]
+    return [items[start:stop] for start, stop in pairwise(bounds)]

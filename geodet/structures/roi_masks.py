@@ -9,6 +9,7 @@ from torch import Tensor
 
 from geodet import _check
 from geodet.errors import DtypeError, ShapeError
+from geodet.ops.paste import paste_masks
 from geodet.structures._table import Table, fail_at_first, register
 from geodet.structures.bit_masks import _CHUNK_PIXELS, BitMasks, check_crop
 from geodet.structures.boxes import Boxes
@@ -78,8 +79,6 @@ class RoiMasks(Table):
         Args:
             threshold: a pixel belongs to the mask when its probability is at least this.
         """
-        from geodet.ops.paste import paste_masks  # noqa: PLC0415
-
         return BitMasks(
             paste_masks(
                 self.probabilities,
