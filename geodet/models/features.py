@@ -1,6 +1,6 @@
 """What feature maps look like, and the contract of everything that makes them."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 import attrs
@@ -34,7 +34,7 @@ class FeatureSpec:
             )
 
 
-class Backbone(nn.Module):
+class Backbone(nn.Module, ABC):
     """Abstract: turns a padded batch of images into named feature maps.
 
     Attributes:

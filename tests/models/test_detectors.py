@@ -237,3 +237,35 @@ def test_checkpoint_round_trip(tiny_mask_rcnn, pictures):
         images, _ = pictures
         for a, b in zip(first(images), second(images), strict=True):
             assert a.equal(b)
+
+
+def test_mixed_precision_gives_float32_losses(tiny_mask_rcnn, pictures):
+    """bfloat16 inside, sums and boxes in float32 outside; close to full precision."""
+    model = tiny_mask_rcnn(rpn_samples=10_000, box_samples=10_000)
+    exact = model(*pictures)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        losses = model(*pictures)
+        (found, _) = model(pictures[0])
+    sum(losses.values()).backward()
+    assert all(loss.dtype == torch.float32 for loss in losses.values())
+    assert found.boxes.xyxy.dtype == found.scores.dtype == torch.float32
+    for name in ("rpn_objectness", "rpn_boxes"):  # later losses see other proposals
+        torch.testing.assert_close(losses[name], exact[name], rtol=0.05, atol=0.01)
+
+
+@pytest.mark.cuda
+def test_cuda_trains_and_predicts_like_the_cpu(tiny_mask_rcnn, pictures, cuda):
+    """Images and targets come from the CPU; losses and detections are on the device."""
+    # Every anchor is sampled, so that no random generator makes the two differ.
+    model = tiny_mask_rcnn(rpn_samples=10_000, box_samples=10_000)
+    expected = model(*pictures)
+    model.to(cuda)
+    losses = model(*pictures)
+    sum(losses.values()).backward()
+    assert all(p.grad is not None and p.grad.is_cuda for p in model.parameters())
+    for name in ("rpn_objectness", "rpn_boxes"):
+        # Convolutions may run in TF32, with 10 bits of mantissa.
+        torch.testing.assert_close(losses[name].cpu(), expected[name], rtol=0.02, atol=0.01)
+    (found, _) = model(pictures[0])
+    assert found.boxes.xyxy.is_cuda
+    assert found.masks.probabilities.is_cuda

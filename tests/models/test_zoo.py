@@ -7,13 +7,22 @@ import re
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from geodet.models import rescale_instances, zoo
+from geodet.models import MaskRCNN, group_norm, rescale_instances, zoo
+from geodet.models.detectors import (
+    caffe_preprocess,
+    fpn_box_head,
+    fpn_mask_head,
+    fpn_rpn,
+    resnet_fpn,
+)
 from geodet.structures import ImageSize
 
 RENAMED = (
     (r"backbone\.fpn_lateral(\d)", r"backbone.laterals.\1"),
     (r"backbone\.fpn_output(\d)", r"backbone.outputs.\1"),
+    (r"proposal_generator\.rpn_head\.conv\.conv(\d)", r"proposals.head.convs.\1"),
     (r"proposal_generator\.rpn_head\.conv\.", "proposals.head.convs.0."),
     (r"proposal_generator\.rpn_head\.objectness_logits", "proposals.head.objectness"),
     (r"proposal_generator\.rpn_head\.anchor_deltas", "proposals.head.deltas"),
@@ -27,11 +36,11 @@ RENAMED = (
 
 
 def _our_name(key):
-    key = re.sub(
-        r"roi_heads\.mask_head\.mask_fcn(\d)",
-        lambda match: f"mask_head.convs.{int(match[1]) - 1}",
-        key,
-    )
+    for pattern, place in (
+        (r"roi_heads\.mask_head\.mask_fcn(\d)", "mask_head.convs"),
+        (r"roi_heads\.box_head\.conv(\d)", "box_head.features.convs"),
+    ):
+        key = re.sub(pattern, lambda match, at=place: f"{at}.{int(match[1]) - 1}", key)
     for pattern, replacement in RENAMED:
         key = re.sub(pattern, replacement, key)
     return key
@@ -46,6 +55,28 @@ def test_tensors_fit_detectron2_one_to_one(shared_dir, name, file):
     keys = json.loads((shared_dir / f"parity/keys/{file}.keys.json").read_text())
     with torch.device("meta"):
         model = getattr(zoo, name)()
+    shapes = {key: list(value.shape) for key, value in model.state_dict().items()}
+    assert shapes == {_our_name(key): shape for key, shape in keys.items()}
+
+
+@pytest.mark.parametrize(
+    ("norm", "rpn_convs", "file"),
+    [(group_norm(32), 1, "mask_rcnn_R_50_FPN_gn"), (nn.BatchNorm2d, 2, "mask_rcnn_R_50_LSJ")],
+)
+def test_parts_wired_by_hand_fit_detectron2_too(shared_dir, norm, rpn_convs, file):
+    """Models with trainable norms everywhere and convolutions in the box head."""
+    keys = json.loads((shared_dir / f"parity/keys/{file}.keys.json").read_text())
+    with torch.device("meta"):
+        backbone = resnet_fpn(norm=norm, freeze_at=0, fpn_norm=norm)
+        model = MaskRCNN(
+            preprocess=caffe_preprocess(),
+            backbone=backbone,
+            proposals=fpn_rpn(backbone, num_convs=rpn_convs),
+            box_head=fpn_box_head(
+                backbone, num_classes=80, conv_channels=(256,) * 4, fc_features=(1024,), norm=norm
+            ),
+            mask_head=fpn_mask_head(backbone, num_classes=80, norm=norm),
+        )
     shapes = {key: list(value.shape) for key, value in model.state_dict().items()}
     assert shapes == {_our_name(key): shape for key, shape in keys.items()}
 

@@ -3,7 +3,7 @@
 Reference: Lin et al. 2017 (arXiv 1612.03144).
 """
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from geodet.structures import ImageSize
 __all__ = ["FPN", "LastLevelMaxPool", "LastLevelP6P7", "TopBlock"]
 
 
-class TopBlock(nn.Module):
+class TopBlock(nn.Module, ABC):
     """Abstract: makes coarser maps on top of a pyramid.
 
     Attributes:
