@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from geodet.engine.weights import load_weights, read_tensors, write_tensors
 from geodet.errors import CheckpointError
 
-__all__ = ["Checkpoint", "Checkpoints", "load_optimizer", "optimizer_state"]
+__all__ = ["Checkpoint", "Checkpoints", "load_optimizer", "optimizer_state", "restore"]
 
 _FORMAT = 1
 _NAME = re.compile(r"step_(\d{6,})")

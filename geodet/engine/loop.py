@@ -14,7 +14,7 @@ from geodet.engine.distributed import Processes
 from geodet.engine.optim import clip_gradients, set_learning_rate
 from geodet.engine.schedule import Schedule
 from geodet.engine.stopping import stop_on_signals
-from geodet.errors import InvalidValueError, TrainingError
+from geodet.errors import GeodetError, InvalidValueError, TrainingError
 
 __all__ = ["BatchLike", "Batches", "SaveCheckpoints", "Trainer"]
 
@@ -130,7 +130,13 @@ class Trainer:
                 stream = self._stream()
                 stop_signal: int | None = None
                 while self.step < self.steps and stop_signal is None:
-                    stop_signal = self._advance(model, stream, received)
+                    try:
+                        stop_signal = self._advance(model, stream, received)
+                    except RuntimeError as error:
+                        # torch raises a worker's death wherever the main process happens to be
+                        if received() is None or isinstance(error, GeodetError):
+                            raise
+                        raise TrainingError(self._torn_by_signal(received())) from error
                 result = TrainingResult(step=self.step, stop_signal=stop_signal)
             for callback in self._callbacks:
                 callback.after_train(self, result)
@@ -240,6 +246,12 @@ class Trainer:
                     "batches: expected at least one batch, got none; "
                     "the data set is empty or smaller than one batch"
                 )
+
+    def _torn_by_signal(self, number: int | None) -> str:
+        return (
+            f"signal {number} ended the loader's workers too, in the middle of a step after "
+            f"{self.step} updates; the last checkpoint is good, go on with --resume"
+        )
 
     def _not_finite(self, names: Sequence[str], values: Sequence[float], batch: BatchLike) -> str:
         step = self.step + 1

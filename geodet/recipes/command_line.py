@@ -59,6 +59,11 @@ def run_command(
             raise
         sys.stderr.write(f"{parser.prog}: error: {error}\n")
         return 2 if isinstance(error, RecipeError) else 1
+    except OSError as error:  # a full disk, a folder without permission; names its file
+        if options.traceback:
+            raise
+        sys.stderr.write(f"{parser.prog}: error: {error}\n")
+        return 1
     except KeyboardInterrupt:
         sys.stderr.write(f"\n{parser.prog}: interrupted\n")
         return 130

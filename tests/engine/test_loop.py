@@ -1,12 +1,20 @@
 """The loop: order of callbacks, checks of the numbers, precision, signals."""
 
+import os
 import signal
 import time
 
 import pytest
 import torch
 
-from geodet.engine import Callback, EvaluateEvery, NoMetrics, evaluation_mode, read_metrics
+from geodet.engine import (
+    Callback,
+    EvaluateEvery,
+    NoMetrics,
+    TrainingResult,
+    evaluation_mode,
+    read_metrics,
+)
 from geodet.errors import CheckpointError, InvalidValueError, TrainingError
 
 
@@ -163,6 +171,30 @@ def test_a_signal_saves_a_checkpoint_and_ends_the_run(tiny, start_tiny, tmp_path
     assert words[-1] == str(int(number))
     latest = max(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert latest == f"step_{int(words[2]):06d}"
+
+
+@pytest.mark.parametrize("kind", [TrainingError, RuntimeError])
+def test_workers_that_a_signal_ended_are_no_crash(tiny, tmp_path, kind):
+    """A signal to the whole process group: a stop between steps, one message inside a step."""
+
+    class Dying(tiny.TinyBatches):
+        def __iter__(self):
+            for batch in super().__iter__():
+                if self.position == 5:
+                    self.position -= 1
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    raise kind("a worker was killed")
+                yield batch
+
+    trainer = tiny.build(tmp_path, 9, batches=Dying())
+    names = ["step_000003"]
+    if kind is TrainingError:
+        assert trainer.run() == TrainingResult(step=4, stop_signal=signal.SIGTERM)
+        names.append("step_000004")
+    else:
+        with pytest.raises(TrainingError, match="after 4 updates; the last checkpoint is good"):
+            trainer.run()
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == names
 
 
 def test_a_full_disk_is_named_and_earlier_checkpoints_stay(tiny, tmp_path, monkeypatch):
