@@ -151,11 +151,11 @@ class Loader:
             TrainingError: a worker process died.
             StopIteration: `num_epochs` are over.
         """
-        if self._running is None:
-            self._running = self._start()
         try:
+            if self._running is None:
+                self._running = self._start()
             result = next(self._running)
-        except RuntimeError as error:
+        except (RuntimeError, OSError, EOFError) as error:  # what samples raise comes as _Failure
             self.close()
             raise TrainingError(self._about_workers(error)) from error
         if isinstance(result, _Failure):
@@ -232,7 +232,7 @@ class Loader:
         )
         return iter(loader)
 
-    def _about_workers(self, error: RuntimeError) -> str:
+    def _about_workers(self, error: Exception) -> str:
         return (
             f"loader: a worker process failed at epoch {self._epoch}, batch {self._position}: "
             f"{error}. When it was killed, memory ran out: use fewer workers, or prefetch less. A "

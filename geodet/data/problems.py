@@ -53,7 +53,7 @@ def fail_or_warn(source: str, problems: Sequence[Problem], *, skip: bool) -> Non
         warnings.warn(
             f"{source}: left out {len(problems)} broken {'entries' if many else 'entry'} "
             f"(all are in `source.problems`):{shown}{rest}",
-            stacklevel=4,
+            stacklevel=3,
         )
         return
     raise DataError(

@@ -129,15 +129,15 @@ class Batch:
 
         Args:
             device: where to.
-            non_blocking: copy the images from pinned memory without waiting for the device.
+            non_blocking: do not wait for the copies; with batches from pinned memory they
+                overlap work on the device.
         """
         return attrs.evolve(
             self,
             images=[image.to(device, non_blocking=non_blocking) for image in self.images],
-            targets=[target.to(device=device) for target in self.targets],
-            panoptic=[one if one is None else one.to(device=device) for one in self.panoptic],
+            targets=[target.to(device, non_blocking=non_blocking) for target in self.targets],
+            panoptic=[
+                one if one is None else one.to(device, non_blocking=non_blocking)
+                for one in self.panoptic
+            ],
         )
-
-    def pin_memory(self) -> "Batch":
-        """Return the batch with its images in page-locked memory, for copies to a GPU."""
-        return attrs.evolve(self, images=[image.pin_memory() for image in self.images])

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from geodet.data.sources._coco_images import MalformedError
 from geodet.errors import GeodetError
-from geodet.ops.rle import rle_from_strings
+from geodet.ops import rle_from_strings
 from geodet.structures import ImageSize, PolygonMasks, RleMasks
 
 __all__ = ["PolygonRings", "RunLengths", "SegmentTable", "compact_numbers", "parse_segmentation"]
