@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "geodet"
 # Lower numbers may not import higher ones; rooms of equal number may not import each other.
 # `inference` stands on `data` (it reads images and writes dataset ids), so it gets its own floor.
 LEVELS = {
-    "errors": 0,
+    "errors": -1,
     "_check": 0,
     "_core": 0,
     "_core_cuda": 0,
