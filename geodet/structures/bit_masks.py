@@ -6,9 +6,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from geodet import _check
+from geodet import _check, ops
 from geodet.errors import InvalidValueError, ShapeError
-from geodet.ops.rois import roi_align
 from geodet.structures._table import Table, register
 from geodet.structures.boxes import Boxes
 from geodet.structures.image_size import ImageSize
@@ -74,10 +73,9 @@ class BitMasks(Table):
 
     def to_rle_masks(self) -> "RleMasks":
         """Return the masks as run lengths, on the CPU. Exact."""
-        from geodet.ops.rle import rle_encode  # noqa: PLC0415
         from geodet.structures.rle_masks import RleMasks  # noqa: PLC0415 (each kind of mask converts to the others)
 
-        return RleMasks(*rle_encode(self.data.cpu()), self.image_size)
+        return RleMasks(*ops.rle_encode(self.data.cpu()), self.image_size)
 
     def crop_and_resize(self, boxes: Boxes, side: int) -> Tensor:
         """Resample mask i inside box i by RoIAlign and cut at one half. Not exact.
@@ -98,7 +96,7 @@ class BitMasks(Table):
         for start in range(0, len(self), rows):
             xyxy = boxes.xyxy[start : start + rows].float()
             own_image = torch.arange(len(xyxy), device=xyxy.device, dtype=xyxy.dtype)
-            soft = roi_align(
+            soft = ops.roi_align(
                 self.data[start : start + rows, None].float(),
                 torch.cat((own_image[:, None], xyxy), dim=1),
                 (side, side),

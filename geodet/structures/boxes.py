@@ -7,8 +7,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from geodet import _check
-from geodet.ops.boxes import pairwise_box_iou
+from geodet import _check, ops
 from geodet.structures._table import Table, fail_at_first, register, rounded
 from geodet.structures.image_size import ImageSize
 
@@ -136,7 +135,7 @@ class Boxes(Table):
             DeviceError: the boxes live on different devices.
         Empty: n = 0 or m = 0 gives a [n, m] tensor.
         """
-        return pairwise_box_iou(self.xyxy, other.xyxy)
+        return ops.pairwise_box_iou(self.xyxy, other.xyxy)
 
     def validated(self, *, size: ImageSize | None = None, where: str = "") -> Self:
         """Return the boxes when every value is sound.

@@ -8,9 +8,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from geodet import _check
+from geodet import _check, ops
 from geodet.errors import InvalidValueError, ShapeError
-from geodet.structures import _late as rle
 from geodet.structures import _ragged
 from geodet.structures._table import Table, cat_values, fail, register, rounded
 from geodet.structures.bit_masks import BitMasks, check_crop
@@ -103,11 +102,12 @@ class PolygonMasks(Table):
         parts = [part for mask in masks for part in mask]
         rings = [ring for part in parts for ring in part]
         points = [point for ring in rings for point in ring]
-        offsets = (
-            _ragged.from_lengths(torch.tensor([len(item) for item in items], dtype=torch.int64))
-            for items in (rings, parts, masks)
-        )
-        return cls(torch.tensor(points, dtype=torch.float64).view(-1, 2), *offsets, size)
+
+        def offsets(items: Sequence[Sequence[object]]) -> Tensor:
+            return _ragged.from_lengths(torch.tensor([len(i) for i in items], dtype=torch.int64))
+
+        xy = torch.tensor(points, dtype=torch.float64).view(-1, 2)
+        return cls(xy, offsets(rings), offsets(parts), offsets(masks), size)
 
     def to_rings(self) -> list[list[list[list[tuple[float, float]]]]]:
         """Return nested lists of (x, y) points, the inverse of `from_rings`. Exact."""
@@ -140,7 +140,7 @@ class PolygonMasks(Table):
         Holes are subtracted. Exact for rings that do not cross themselves and parts that do not
         overlap; where they do, count pixels: to_rle_masks().area().
         """
-        sizes = rle.ring_areas(self.points, self.ring_offsets).abs()
+        sizes = ops.ring_areas(self.points, self.ring_offsets).abs()
         parts = _ragged.row_ids(self.part_offsets)
         first = torch.zeros(len(sizes), dtype=torch.bool)
         first[self.part_offsets[:-1][self.part_offsets.diff() > 0]] = True
@@ -186,7 +186,7 @@ class PolygonMasks(Table):
         scales = side / (xyxy[:, 2:] - xyxy[:, :2]).clamp(min=_SHORTEST_BOX_SIDE_PX)
         owner = self._mask_of_points()
         points = (self.points - xyxy[owner, :2]) * scales[owner]
-        crops = rle.rle_decode(*self._runs(points, (side, side)), (side, side))
+        crops = ops.rle_decode(*self._runs(points, (side, side)), (side, side))
         return crops.to(boxes.device)
 
     def flip_horizontally(self) -> Self:
@@ -259,7 +259,7 @@ class PolygonMasks(Table):
         return _ragged.row_ids(self.mask_offsets)[parts]
 
     def _runs(self, points: Tensor, size_hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        return rle.polygons_to_rle(
+        return ops.polygons_to_rle(
             points, self.ring_offsets, self.part_offsets, self.mask_offsets, size_hw
         )
 

@@ -1,15 +1,14 @@
 """Masks as run lengths. Shapes: n masks, t runs in all of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import attrs
 import torch
 from torch import Tensor
 
-from geodet import _check
+from geodet import _check, ops
 from geodet.errors import DtypeError, InvalidValueError, ShapeError
-from geodet.structures import _late as rle
 from geodet.structures import _ragged
 from geodet.structures._table import Table, cat_values, fail_at_first, register
 from geodet.structures.bit_masks import _CHUNK_PIXELS, BitMasks, check_crop
@@ -85,7 +84,7 @@ class RleMasks(Table):
 
     def to_coco(self) -> list[dict[str, Any]]:
         """Return {"size": [height, width], "counts": compressed text} for each mask. Exact."""
-        texts = rle.rle_to_strings(self.counts, self.offsets)
+        texts = ops.rle_to_strings(self.counts, self.offsets)
         return [{"size": list(self.image_size), "counts": text.decode("ascii")} for text in texts]
 
     def __len__(self) -> int:
@@ -93,15 +92,15 @@ class RleMasks(Table):
 
     def area(self) -> Tensor:
         """[n] int64, number of pixels."""
-        return rle.rle_area(self.counts, self.offsets)
+        return ops.rle_area(self.counts, self.offsets)
 
     def boxes(self) -> Boxes:
         """Tight half-open float32 boxes; an empty mask gives (0, 0, 0, 0)."""
-        return Boxes(rle.rle_boxes(self.counts, self.offsets, self.image_size.height))
+        return Boxes(ops.rle_boxes(self.counts, self.offsets, self.image_size.height))
 
     def to_bit_masks(self) -> BitMasks:
         """Return one bool per pixel. Exact."""
-        return BitMasks(rle.rle_decode(self.counts, self.offsets, self.image_size.as_tuple()))
+        return BitMasks(ops.rle_decode(self.counts, self.offsets, self.image_size.as_tuple()))
 
     def to_rle_masks(self) -> "RleMasks":
         """Return itself. Exact."""
@@ -121,17 +120,17 @@ class RleMasks(Table):
         Empty: n = 0 or m = 0 gives a [n, m] tensor.
         """
         self._check_same_image(other)
-        return rle.pairwise_rle_iou(
+        return ops.pairwise_rle_iou(
             self.counts, self.offsets, other.counts, other.offsets, is_crowd
         )
 
     def union(self) -> "RleMasks":
         """Return one mask of the pixels in any of the masks; of no masks, an empty mask."""
-        return self._merged(rle.rle_union, filled=False)
+        return self._merged(ops.rle_union, filled=False)
 
     def intersection(self) -> "RleMasks":
         """Return one mask of the pixels in all of the masks; of no masks, the whole image."""
-        return self._merged(rle.rle_intersection, filled=True)
+        return self._merged(ops.rle_intersection, filled=True)
 
     def difference(self, other: "RleMasks") -> Self:
         """Return, row by row, the pixels of a mask that are not in the other one.
@@ -142,7 +141,7 @@ class RleMasks(Table):
         self._check_same_image(other)
         _check.check_rows("other", len(other), len(self), "one for each mask")
         return self._with_runs(
-            rle.rle_difference(self.counts, self.offsets, other.counts, other.offsets)
+            ops.rle_difference(self.counts, self.offsets, other.counts, other.offsets)
         )
 
     def crop(self, xyxy: tuple[int, int, int, int]) -> Self:
@@ -161,7 +160,7 @@ class RleMasks(Table):
             raise InvalidValueError(
                 f"xyxy: expected a window inside {width} x {height} (width x height), got {xyxy}"
             )
-        runs = rle.rle_crop(self.counts, self.offsets, (height, width), (x1, y1, x2, y2))
+        runs = ops.rle_crop(self.counts, self.offsets, (height, width), (x1, y1, x2, y2))
         return self._with_runs(runs, ImageSize(y2 - y1, x2 - x1))
 
     def crop_and_resize(self, boxes: Boxes, side: int) -> Tensor:
@@ -190,7 +189,7 @@ class RleMasks(Table):
     def resize(self, size: ImageSize) -> Self:
         """Give each new pixel the value under its centre, as `BitMasks.resize`."""
         old, new = self.image_size.as_tuple(), size.as_tuple()
-        return self._with_runs(rle.rle_resize(self.counts, self.offsets, old, new), size)
+        return self._with_runs(ops.rle_resize(self.counts, self.offsets, old, new), size)
 
     def validated(self, *, where: str = "") -> Self:
         """Return the masks when every value is sound.
@@ -239,15 +238,17 @@ class RleMasks(Table):
 
     def _flipped(self, *, horizontal: bool) -> Self:
         size = self.image_size.as_tuple()
-        return self._with_runs(rle.rle_flip(self.counts, self.offsets, size, horizontal=horizontal))
+        return self._with_runs(ops.rle_flip(self.counts, self.offsets, size, horizontal=horizontal))
 
-    def _merged(self, merge: Any, *, filled: bool) -> "RleMasks":
+    def _merged(
+        self, merge: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]], *, filled: bool
+    ) -> "RleMasks":
         if len(self) == 0:  # without rows, the runs of no mask tell the size of the image
             runs = [0, self.image_size.area] if filled else [self.image_size.area]
             counts = torch.tensor(runs, dtype=torch.int32)
             return RleMasks(counts, torch.tensor([0, len(runs)]), self.image_size)
         groups = torch.tensor([0, len(self)])
-        return RleMasks(*merge(self.counts, self.offsets, groups), self.image_size)
+        return self._with_runs(merge(self.counts, self.offsets, groups))
 
     def _with_runs(self, runs: tuple[Tensor, Tensor], size: ImageSize | None = None) -> Self:
         return type(self)(*runs, size or self.image_size)
@@ -262,7 +263,7 @@ def _read_counts(row: int, counts: object) -> Tensor:
     if isinstance(counts, str):
         counts = counts.encode("ascii")
     if isinstance(counts, bytes):
-        return rle.rle_from_strings([counts])[0]
+        return ops.rle_from_strings([counts])[0]
     if isinstance(counts, list | tuple):
         return torch.tensor(counts, dtype=torch.int32)
     raise DtypeError(

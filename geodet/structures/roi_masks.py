@@ -7,9 +7,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from geodet import _check
+from geodet import _check, ops
 from geodet.errors import DtypeError, ShapeError
-from geodet.ops.paste import paste_masks
 from geodet.structures._table import Table, fail_at_first, register
 from geodet.structures.bit_masks import _CHUNK_PIXELS, BitMasks, check_crop
 from geodet.structures.boxes import Boxes
@@ -80,7 +79,7 @@ class RoiMasks(Table):
             threshold: a pixel belongs to the mask when its probability is at least this.
         """
         return BitMasks(
-            paste_masks(
+            ops.paste_masks(
                 self.probabilities,
                 self.roi_boxes.xyxy,
                 self.image_size.as_tuple(),

@@ -83,7 +83,7 @@ def test_mirrors_of_coordinates_undo_themselves(kind, data):
     gt.assert_twice_is_identity(table, lambda t: t.flip_vertically(SIZE))
 
 
-@pytest.mark.parametrize("kind", ["bit_masks", "polygon_masks", "roi_masks"])
+@pytest.mark.parametrize("kind", ["bit_masks", "polygon_masks", "roi_masks", "rle_masks"])
 @given(data=st.data())
 def test_mirrors_of_masks_undo_themselves(kind, data):
     """Flipping twice is the identity; holes carry rounding of double precision."""
