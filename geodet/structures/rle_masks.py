@@ -260,12 +260,19 @@ class RleMasks(Table):
 
 def _read_counts(row: int, counts: object) -> Tensor:
     """Run lengths of one mask from COCO's text or a list."""
-    if isinstance(counts, str):
-        counts = counts.encode("ascii")
-    if isinstance(counts, bytes):
-        return ops.rle_from_strings([counts])[0]
-    if isinstance(counts, list | tuple):
-        return torch.tensor(counts, dtype=torch.int32)
-    raise DtypeError(
-        f"masks row {row}: expected counts as str, bytes or a list, got {type(counts).__name__}"
-    )
+    if isinstance(counts, str | bytes):
+        try:
+            return ops.rle_from_strings([counts])[0]
+        except ValueError as error:  # the operator knows the character, only we know the row
+            raise InvalidValueError(f"masks row {row}: {error}") from error
+    if not isinstance(counts, list | tuple):
+        raise DtypeError(
+            f"masks row {row}: expected counts as str, bytes or a list, got {type(counts).__name__}"
+        )
+    for count in counts:
+        if not isinstance(count, int) or not 0 <= count < 2**31:
+            raise InvalidValueError(
+                f"masks row {row}: expected run lengths as whole numbers of at least 0, "
+                f"got {count!r}"
+            )
+    return torch.tensor(counts, dtype=torch.int32)

@@ -199,3 +199,18 @@ def test_wrong_arguments_are_refused():
         RleMasks.from_coco([{"size": [3, 4], "counts": [12]}], ImageSize(5, 5))
     with pytest.raises(DtypeError, match="masks row 0: expected counts as str, bytes or a list"):
         RleMasks.from_coco([{"size": [3, 4], "counts": 12}])
+
+
+@pytest.mark.parametrize("text", ["~~~", b"\xff", "\u00e9", "zz"])
+def test_broken_text_names_the_mask(text):
+    """Characters outside of COCO's alphabet and texts that are cut off."""
+    records = [{"size": [3, 4], "counts": counts} for counts in ([12], text)]
+    with pytest.raises(InvalidValueError, match="masks row 1: "):
+        RleMasks.from_coco(records)
+
+
+@pytest.mark.parametrize("count", [-1, 12.0, 2**31, "12"])
+def test_broken_run_lengths_name_the_mask(count):
+    """Nothing is rounded, wrapped around or parsed."""
+    with pytest.raises(InvalidValueError, match="masks row 0: expected run lengths as whole"):
+        RleMasks.from_coco([{"size": [3, 4], "counts": [0, count]}])

@@ -1,5 +1,8 @@
 """Strategies reach what they promise and refuse options that make no sense."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from hypothesis import HealthCheck, Phase, find, given, settings
@@ -116,3 +119,11 @@ def test_options_that_make_no_sense_are_refused_at_once(make, message):
     """The error comes when the strategy is made, not when the first example is drawn."""
     with pytest.raises(InvalidArgument, match=message):
         make()
+
+
+def test_a_missing_hypothesis_says_how_to_install_it():
+    """Without hypothesis, geodet works and geodet.testing names the extra to install."""
+    program = "import sys; sys.modules['hypothesis'] = None; import geodet, geodet.testing"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    message = "geodet.testing: expected the package hypothesis; pip install 'geodet[testing]'"
+    assert f"MissingDependencyError: {message}" in done.stderr
