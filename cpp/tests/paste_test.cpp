@@ -1,0 +1,147 @@
+#include "geodet/paste.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <vector>
+
+#include "check.hpp"
+#include "geodet/paste_sampling.hpp"
+#include "random.hpp"
+
+namespace {
+
+using geodet::PasteSizes;
+using geodet::Status;
+
+std::size_t pixels(const PasteSizes& s) {
+  return static_cast<std::size_t>(s.masks * s.height * s.width);
+}
+
+std::vector<float> random_probabilities(const PasteSizes& s) {
+  geodet::test::Random random(1);
+  std::vector<float> values(static_cast<std::size_t>(s.masks * s.mask_height * s.mask_width));
+  for (float& value : values) value = static_cast<float>(random.uniform(0, 1));
+  return values;
+}
+
+std::vector<float> random_boxes(const PasteSizes& s) {
+  geodet::test::Random random(2);
+  std::vector<float> boxes;
+  for (std::int64_t i = 0; i < s.masks; ++i) {
+    const double x = random.uniform(-0.3, 1) * static_cast<double>(s.width);
+    const double y = random.uniform(-0.3, 1) * static_cast<double>(s.height);
+    const double w = random.uniform(-0.05, 1.2) * static_cast<double>(s.width);
+    const double h = random.uniform(-0.05, 1.2) * static_cast<double>(s.height);
+    for (const double value : {x, y, x + w, y + h}) boxes.push_back(static_cast<float>(value));
+  }
+  return boxes;
+}
+
+std::vector<float> pasted(const std::vector<float>& values, const std::vector<float>& boxes,
+                          const PasteSizes& s, int threads) {
+  std::vector<float> scratch(static_cast<std::size_t>(geodet::paste_scratch_values(s)));
+  std::vector<float> out(pixels(s));
+  GEODET_EXPECT(geodet::paste_probabilities(values.data(), boxes.data(), s, scratch.data(),
+                                            out.data(), threads) == Status::kOk);
+  return out;
+}
+
+// The value of one pixel as the CUDA kernel finds it.
+float pixel_value(const float* mask, const float* box, const PasteSizes& s, std::int64_t y,
+                  std::int64_t x) {
+  const geodet::PasteAxis<float> x_axis{box[0], box[2]};
+  const geodet::PasteAxis<float> y_axis{box[1], box[3]};
+  if (!geodet::can_paste(x_axis) || !geodet::can_paste(y_axis)) return 0;
+  const float px = geodet::mask_position(x_axis, x, s.mask_width);
+  const float py = geodet::mask_position(y_axis, y, s.mask_height);
+  if (!geodet::is_on_mask(px, s.mask_width) || !geodet::is_on_mask(py, s.mask_height)) return 0;
+  const auto column = geodet::mask_tap(px);
+  const auto row = geodet::mask_tap(py);
+  const auto cell = [&](std::int64_t i, std::int64_t j) {
+    const bool inside = i >= 0 && i < s.mask_height && j >= 0 && j < s.mask_width;
+    return inside ? mask[i * s.mask_width + j] : 0.0f;
+  };
+  const float left = geodet::blend(cell(row.low, column.low), cell(row.low + 1, column.low),
+                                   row.part);
+  const float right = geodet::blend(cell(row.low, column.low + 1),
+                                    cell(row.low + 1, column.low + 1), row.part);
+  return geodet::blend(left, right, column.part);
+}
+
+}  // namespace
+
+GEODET_TEST(pasted_pixels_equal_the_shared_maths) {
+  for (const PasteSizes& s : {PasteSizes{30, 7, 5, 33, 47}, PasteSizes{20, 1, 1, 9, 600},
+                              PasteSizes{5, 60, 300, 20, 20}}) {
+    const std::vector<float> values = random_probabilities(s);
+    const std::vector<float> boxes = random_boxes(s);
+    const std::vector<float> out = pasted(values, boxes, s, 1);
+    bool equal = true;
+    std::size_t k = 0;
+    for (std::int64_t i = 0; i < s.masks; ++i) {
+      const float* mask = values.data() + i * s.mask_height * s.mask_width;
+      for (std::int64_t y = 0; y < s.height; ++y) {
+        for (std::int64_t x = 0; x < s.width; ++x, ++k) {
+          equal = equal && out[k] == pixel_value(mask, boxes.data() + 4 * i, s, y, x);
+        }
+      }
+    }
+    GEODET_EXPECT(equal);
+  }
+}
+
+GEODET_TEST(pasted_masks_are_pasted_values_at_the_threshold) {
+  const PasteSizes s{40, 28, 28, 200, 300};
+  const std::vector<float> values = random_probabilities(s);
+  const std::vector<float> boxes = random_boxes(s);
+  const std::vector<float> soft = pasted(values, boxes, s, 1);
+  GEODET_EXPECT(soft == pasted(values, boxes, s, 4));
+  std::vector<float> scratch(static_cast<std::size_t>(geodet::paste_scratch_values(s)));
+  const auto hard = std::make_unique<bool[]>(pixels(s));
+  GEODET_EXPECT(geodet::paste_masks(values.data(), boxes.data(), s, 0.5, scratch.data(),
+                                    hard.get(), 4) == Status::kOk);
+  bool equal = true;
+  for (std::size_t k = 0; k < soft.size(); ++k) equal = equal && hard[k] == (soft[k] >= 0.5f);
+  GEODET_EXPECT(equal);
+}
+
+GEODET_TEST(odd_boxes_are_safe_to_paste) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float inf = std::numeric_limits<float>::infinity();
+  const std::vector<float> odd{nan, inf, -inf, 3e38f, -3e38f, 1e30f, -1e9f, 0, 5, 1e-40f};
+  std::vector<float> boxes;
+  for (const float x1 : odd) {
+    for (const float x2 : odd) {
+      for (const float value : {x1, 0.0f, x2, 8.0f}) boxes.push_back(value);
+      for (const float value : {0.0f, x1, 8.0f, x2}) boxes.push_back(value);
+    }
+  }
+  const PasteSizes s{static_cast<std::int64_t>(boxes.size() / 4), 3, 3, 8, 8};
+  const std::vector<float> ones(static_cast<std::size_t>(9 * s.masks), 1.0f);
+  const std::vector<float> out = pasted(ones, boxes, s, 1);
+  GEODET_EXPECT(std::all_of(out.begin(), out.end(), [](float value) {
+    return value >= 0.0f && value <= 1.0f;
+  }));
+}
+
+GEODET_TEST(paste_refuses_wrong_arguments) {
+  const PasteSizes good{1, 2, 2, 4, 4};
+  const std::vector<float> values(4, 1.0f);
+  const std::vector<float> boxes{0, 0, 4, 4};
+  std::vector<float> scratch(static_cast<std::size_t>(geodet::paste_scratch_values(good)));
+  bool out[16] = {};
+  const auto run = [&](const PasteSizes& s, double threshold) {
+    return geodet::paste_masks(values.data(), boxes.data(), s, threshold, scratch.data(), out, 1);
+  };
+  GEODET_EXPECT(run(good, 0.0) == Status::kInvalidArgument);
+  GEODET_EXPECT(run(good, std::numeric_limits<double>::quiet_NaN()) == Status::kInvalidArgument);
+  for (const PasteSizes& bad : {PasteSizes{-1, 2, 2, 4, 4}, PasteSizes{1, 0, 2, 4, 4},
+                                PasteSizes{1, 2, 2, -4, 4}}) {
+    GEODET_EXPECT(run(bad, 0.5) == Status::kInvalidArgument);
+    GEODET_EXPECT(geodet::paste_scratch_values(bad) == -1);
+  }
+  GEODET_EXPECT(run(good, 0.5) == Status::kOk);
+  GEODET_EXPECT(std::all_of(out, out + 16, [](bool value) { return value; }));
+}
