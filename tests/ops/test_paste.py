@@ -55,7 +55,7 @@ def test_pasted_values_equal_the_specification(seed, cells, size):
     ]
     ours = paste_mask_probabilities(masks, boxes, size)
     # double; narrow boxes far away lose a few digits
-    torch.testing.assert_close(ours, torch.tensor(expected).double(), rtol=0, atol=1e-6)
+    torch.testing.assert_close(ours, torch.tensor(expected, dtype=torch.float64), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -1,0 +1,105 @@
+"""What registration and the compiled modules promise, whatever the operator."""
+
+import multiprocessing
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from geodet import _core
+from geodet.errors import DeviceError
+from geodet.ops import _backend, pairwise_box_iou
+
+
+def test_every_operator_has_a_kernel_on_both_devices_and_a_fake():
+    """An operator without one would fail far from here, in a compiled model."""
+    names = sorted(name for name in dir(torch.ops.geodet) if not name.startswith("_"))
+    operators = [f"geodet::{name}" for name in names if name != "name"]
+    assert "geodet::nms" in operators
+    assert "geodet::roi_align" in operators
+    for operator in operators:
+        for key in ("CPU", "CUDA", "Meta"):
+            assert torch._C._dispatch_has_kernel_for_dispatch_key(operator, key), (operator, key)
+
+
+def test_bindings_refuse_wrong_arrays():
+    """Dtype, rank, size, contiguity and writability are checked before memory is touched."""
+    boxes = np.ones((3, 4), np.float32)
+    out = np.empty((3, 3), np.float32)
+    with pytest.raises(TypeError, match="b: expected dtype float32, got float64"):
+        _core.pairwise_box_iou(boxes, boxes.astype(np.float64), out, 1)
+    with pytest.raises(ValueError, match="a: expected rank 2, got 1"):
+        _core.pairwise_box_iou(boxes[0], boxes, out, 1)
+    with pytest.raises(ValueError, match="a: expected size 4 in dimension 1, got 3"):
+        _core.pairwise_box_iou(np.ones((3, 3), np.float32), boxes, out, 1)
+    with pytest.raises(ValueError, match="a: expected a C-contiguous array"):
+        _core.pairwise_box_iou(np.ones((4, 3), np.float32).T, boxes, out, 1)
+    with pytest.raises(ValueError, match="out: expected size 3 in dimension 0, got 2"):
+        _core.pairwise_box_iou(boxes, boxes, out[:2], 1)
+    out.flags.writeable = False
+    with pytest.raises(ValueError, match="not writeable"):
+        _core.pairwise_box_iou(boxes, boxes, out, 1)
+
+
+def test_status_codes_become_python_errors():
+    """An index out of its array is an IndexError, a bad number a ValueError."""
+    boxes = np.ones((2, 4), np.float32)
+    kept = np.empty(2, np.int64)
+    with pytest.raises(IndexError, match="outside its array"):
+        _core.nms(boxes, np.array([0, 2]), None, 0.5, kept)
+    with pytest.raises(ValueError, match="invalid argument"):
+        _core.nms(boxes, np.array([0, 1]), None, float("nan"), kept)
+
+
+def test_other_devices_are_refused():
+    """A device without a kernel is named; nothing falls back silently."""
+    with pytest.raises(DeviceError, match="expected a CPU or CUDA tensor, got one on meta"):
+        _backend.on_cuda(torch.empty(1, device="meta"))
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (2000, 3000), (0, 7)])
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int64, torch.float32, torch.float64])
+def test_buffers_have_the_shape_and_dtype_asked_for(shape, dtype):
+    """Small and large buffers differ in where their pages come from, not in what they are."""
+    like = torch.zeros(1)
+    for make in (_backend.empty, _backend.zeros):
+        buffer = make(shape, like, dtype)
+        assert buffer.shape == shape
+        assert buffer.dtype == dtype
+        assert buffer.is_contiguous()
+    assert not _backend.zeros(shape, like, dtype).any()
+    assert _backend.empty(shape, like).dtype == like.dtype
+
+
+def _iou_in_child(queue, boxes):
+    queue.put(pairwise_box_iou(boxes, boxes).sum().item())
+
+
+@pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="this system cannot fork"
+)
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_forked_workers_have_threads_of_their_own():
+    """A worker forked after the pool has started neither hangs nor computes another result."""
+    boxes = torch.rand(1500, 4, generator=torch.Generator().manual_seed(0)).cumsum(dim=1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        expected = pairwise_box_iou(boxes, boxes).sum().item()
+    finally:
+        torch.set_num_threads(before)
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=_iou_in_child, args=(queue, boxes))
+    child.start()
+    # float32 sum of the same matrix; torch may split it over another number of threads
+    assert queue.get(timeout=60) == pytest.approx(expected, rel=1e-5)
+    child.join(timeout=60)
+    assert child.exitcode == 0
+
+
+def test_results_can_be_pickled():
+    """Tensors on memory from NumPy survive being sent to another process."""
+    large = pairwise_box_iou(torch.rand(1100, 4), torch.rand(1100, 4))
+    assert torch.equal(pickle.loads(pickle.dumps(large)), large)  # noqa: S301 - our own bytes
