@@ -192,6 +192,8 @@ def register(cls: type[S]) -> type[S]:
 
     Unflattening skips the constructor's checks: tree functions may put anything in place of a
     tensor (a shape, a gradient, None) on their way.
+    Compiled functions read structures without a graph break; making new ones inside stops torch
+    2.15 with an internal error, as it cannot trace attrs' frozen constructors.
     """
 
     def flatten(structure: Structure) -> tuple[list[Any], tuple[Any, ...]]:
