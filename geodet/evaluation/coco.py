@@ -1,0 +1,237 @@
+"""COCO's average precision for boxes and masks, straight from `Instances`."""
+
+from collections.abc import Iterable, Sequence
+from typing import Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geodet.errors import EvaluationError
+from geodet.evaluation.coco_curves import accumulate
+from geodet.evaluation.coco_matching import CandidatePairs, Matches, box_candidates, match_greedily
+from geodet.evaluation.coco_records import ImageId, ImageRecord, record_image
+from geodet.evaluation.coco_report import AREA_RANGES, CocoReport, CocoResult
+from geodet.structures import Instances
+
+__all__ = ["CocoEvaluator"]
+
+_IOU_TYPES = ("boxes", "masks")
+_NUM_LIMITS = 3
+
+# linspace, not arange: arange's points lie above 0.6, 0.7 by a rounding error.
+_IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+_RECALL_THRESHOLDS = np.linspace(0.0, 1.0, 101)
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+
+
+class CocoEvaluator:
+    """Collects predictions and targets image by image and computes COCO's AP.
+
+    The numbers equal pycocotools' to the last digit: ties in score stay in row order, images
+    count in the order of their ids, a crowd may meet many predictions and is never counted
+    against them, and objects are sorted into area ranges by `extras["area"]` of the targets
+    when it is there (COCO annotations have it), else by the area of the mask or box. Detections
+    have the area of their own box or mask. Only what AP needs is kept of an image, so masks of
+    many images are never in memory together.
+
+    Args:
+        num_classes: labels are 0 to num_classes - 1.
+        class_names: for the tables; numbers when None.
+        iou_types: "boxes", "masks" or both.
+        max_detections: three ascending limits on predictions per image and class; AP and AR by
+            size use the largest.
+    Raises:
+        EvaluationError: an argument makes no sense.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        class_names: Sequence[str] | None = None,
+        iou_types: Sequence[str] = _IOU_TYPES,
+        max_detections: tuple[int, int, int] = (1, 10, 100),
+    ) -> None:
+        if num_classes < 1:
+            raise EvaluationError(f"num_classes: expected at least 1, got {num_classes}")
+        names = tuple(class_names or (str(label) for label in range(num_classes)))
+        if len(names) != num_classes:
+            raise EvaluationError(
+                f"class_names: expected {num_classes} names (num_classes), got {len(names)}"
+            )
+        if not iou_types or not set(iou_types) <= set(_IOU_TYPES):
+            raise EvaluationError(f"iou_types: expected some of {_IOU_TYPES}, got {iou_types!r}")
+        limits = tuple(sorted(set(max_detections)))
+        if limits != tuple(max_detections) or len(limits) != _NUM_LIMITS or limits[0] < 1:
+            raise EvaluationError(
+                f"max_detections: expected three ascending limits, got {max_detections!r}"
+            )
+        self.num_classes = num_classes
+        self.class_names = names
+        self.iou_types = tuple(kind for kind in _IOU_TYPES if kind in iou_types)
+        self.max_detections = max_detections
+        self._records: dict[ImageId, ImageRecord] = {}
+
+    def __len__(self) -> int:
+        """Images seen so far."""
+        return len(self._records)
+
+    def update(self, image_id: ImageId, predictions: Instances, targets: Instances) -> None:
+        """Add one image; the order of images does not matter.
+
+        Args:
+            image_id: unique; all of one kind, numbers or strings.
+            predictions: with labels, scores, and boxes or masks, in pixels of the target's image.
+            targets: with labels, boxes or masks; optional `is_crowd` and `extras["area"]`.
+        Raises:
+            EvaluationError: an id comes twice, a needed column is missing, scores are no
+                probabilities, labels are out of range, or the two image sizes differ.
+        Empty: images without predictions or without targets count as such.
+        """
+        self._check_new(image_id)
+        self._records[image_id] = record_image(
+            image_id,
+            predictions,
+            targets,
+            num_classes=self.num_classes,
+            iou_types=self.iou_types,
+            most=self.max_detections[-1],
+            min_iou=float(_IOU_THRESHOLDS[0]),
+        )
+
+    def merge(self, other: Self) -> None:
+        """Take over the images of another evaluator, such as another rank's.
+
+        Raises:
+            EvaluationError: the two are set up differently, or share an image.
+        """
+        for name in ("num_classes", "class_names", "iou_types", "max_detections"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine != theirs:
+                raise EvaluationError(f"merge: {name} is {mine} here and {theirs} there")
+        for image_id in other._records:
+            self._check_new(image_id)
+        self._records.update(other._records)
+
+    def result(self) -> CocoReport:
+        """Compute the report over all images so far; more images may follow.
+
+        Empty: without images every number is -1.
+        """
+        records = [self._records[image_id] for image_id in sorted(self._records)]
+        return CocoReport(
+            num_images=len(records),
+            results={kind: self._result(kind, records) for kind in self.iou_types},
+        )
+
+    def _check_new(self, image_id: ImageId) -> None:
+        if isinstance(image_id, bool) or not isinstance(image_id, int | str):
+            raise EvaluationError(
+                f"image_id: expected an int or a str, got {type(image_id).__name__}"
+            )
+        if image_id in self._records:
+            raise EvaluationError(f"image {image_id!r}: already evaluated; ids must be unique")
+        first = next(iter(self._records), image_id)
+        if isinstance(first, str) != isinstance(image_id, str):
+            raise EvaluationError(
+                f"image {image_id!r}: ids are sorted, so they must be all numbers or all strings;"
+                f" an earlier one is {first!r}"
+            )
+
+    def _result(self, kind: str, records: Sequence[ImageRecord]) -> CocoResult:
+        table = _Table(kind, records, self.num_classes)
+        matches = match_greedily(
+            table.candidates(float(_IOU_THRESHOLDS[0])),
+            table.pred_groups,
+            table.target_ignored,
+            table.target_crowd,
+            iou_thresholds=_IOU_THRESHOLDS,
+        )
+        # A prediction that met nothing and lies outside the range is not held against it.
+        outside = _outside(table.pred_areas)[:, None, :]
+        counted = Matches(
+            matched=matches.matched, ignored=matches.ignored | (~matches.matched & outside)
+        )
+        counts = np.stack(
+            [
+                np.bincount(table.target_labels[~ignored], minlength=self.num_classes)
+                for ignored in table.target_ignored
+            ]
+        )
+        curves = accumulate(
+            counted,
+            table.pred_labels,
+            table.pred_scores,
+            table.pred_ranks,
+            counts,
+            recall_thresholds=_RECALL_THRESHOLDS,
+            max_detections=self.max_detections,
+        )
+        return CocoResult(
+            class_names=self.class_names,
+            iou_thresholds=_IOU_THRESHOLDS,
+            recall_thresholds=_RECALL_THRESHOLDS,
+            max_detections=self.max_detections,
+            target_counts=counts[0],
+            curves=curves,
+        )
+
+
+class _Table:
+    """The records of all images, one after another, for one kind of IoU."""
+
+    def __init__(self, kind: str, records: Sequence[ImageRecord], num_classes: int) -> None:
+        self._kind = kind
+        self._records = records
+        self.pred_labels = _joined((r.pred_labels for r in records), np.int64)
+        self.pred_scores = _joined((r.pred_scores for r in records), np.float64)
+        self.pred_ranks = _joined((r.pred_ranks for r in records), np.int64)
+        self.pred_areas = _joined((r.pred_areas[kind] for r in records), np.float64)
+        self.target_labels = _joined((r.target_labels for r in records), np.int64)
+        self.target_crowd = _joined((r.target_crowd for r in records), np.bool_)
+        target_areas = _joined((r.target_areas[kind] for r in records), np.float64)
+        self.target_ignored = self.target_crowd | _outside(target_areas)
+        self._pred_counts = np.array([len(r.pred_labels) for r in records], np.int64)
+        self._target_counts = np.array([len(r.target_labels) for r in records], np.int64)
+        images = np.arange(len(records)) * num_classes
+        self.pred_groups = np.repeat(images, self._pred_counts) + self.pred_labels
+        self._target_groups = np.repeat(images, self._target_counts) + self.target_labels
+
+    def candidates(self, min_iou: float) -> CandidatePairs:
+        """Pairs that may match, by row of the whole table."""
+        if self._kind == "boxes":
+            return box_candidates(
+                _joined((r.pred_xywh.reshape(-1) for r in self._records), np.float64).reshape(
+                    -1, 4
+                ),
+                self.pred_groups,
+                _joined((r.target_xywh.reshape(-1) for r in self._records), np.float64).reshape(
+                    -1, 4
+                ),
+                self._target_groups,
+                self.target_crowd,
+                min_iou=min_iou,
+            )
+        pairs = [record.mask_pairs for record in self._records if record.mask_pairs is not None]
+        sizes = np.array([len(part.ious) for part in pairs], np.int64)
+        first_pred = np.cumsum(self._pred_counts) - self._pred_counts
+        first_target = np.cumsum(self._target_counts) - self._target_counts
+        predictions = _joined((part.predictions for part in pairs), np.int64)
+        targets = _joined((part.targets for part in pairs), np.int64)
+        return CandidatePairs(
+            predictions=predictions + np.repeat(first_pred, sizes),
+            targets=targets + np.repeat(first_target, sizes),
+            ious=_joined((part.ious for part in pairs), np.float64),
+        )
+
+
+def _joined(parts: Iterable[NDArray[_Scalar]], dtype: type[_Scalar]) -> NDArray[_Scalar]:
+    """All parts in one array, empty when there is none."""
+    return np.concatenate([np.zeros(0, dtype), *parts])
+
+
+def _outside(areas: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """[A, n] which areas lie outside which range; both ends belong to a range."""
+    ranges = np.array(list(AREA_RANGES.values()))
+    return (areas < ranges[:, :1]) | (areas > ranges[:, 1:])
