@@ -1,0 +1,68 @@
+"""Predictions as rows of a COCO results file."""
+
+from typing import Any
+
+import torch
+
+from geodet.data.label_map import LabelMap
+from geodet.errors import InvalidValueError
+from geodet.structures import Boxes, Instances
+
+__all__ = ["to_coco_results"]
+
+
+def to_coco_results(
+    image_id: int | str, instances: Instances, label_map: LabelMap
+) -> list[dict[str, Any]]:
+    """One dictionary per predicted instance, ready for `json.dump`.
+
+    Args:
+        image_id: the image's id in the data set.
+        instances: n predictions in pixels of the original image, with labels and scores; boxes,
+            masks and keypoints are written when they are there.
+        label_map: turns labels into the data set's class ids.
+    Returns:
+        n dictionaries with image_id, category_id, score, and
+        bbox: left, top, width, height;
+        segmentation: compressed run lengths as text;
+        keypoints: x, y, v of every joint, x and y reduced by 0.5, because COCO counts from pixel
+        centres.
+    Raises:
+        InvalidValueError: labels or scores are missing, or the boxes are not axis-parallel.
+    Empty: without instances the list is empty.
+    """
+    if len(instances) == 0:
+        return []
+    if instances.labels is None or instances.scores is None:
+        raise InvalidValueError(
+            f"image {image_id!r}: COCO results need labels and scores, got columns"
+            f" {sorted(instances.columns())}"
+        )
+    categories = label_map.to_dataset_ids(instances.labels).tolist()
+    rows: list[dict[str, Any]] = [
+        {"image_id": image_id, "category_id": category, "score": score}
+        for category, score in zip(categories, instances.scores.tolist(), strict=True)
+    ]
+    for name, values in _regions(image_id, instances).items():
+        for row, value in zip(rows, values, strict=True):
+            row[name] = value
+    return rows
+
+
+def _regions(image_id: int | str, instances: Instances) -> dict[str, list[Any]]:
+    """Key of a result row to the n values of the column behind it."""
+    regions: dict[str, list[Any]] = {}
+    if instances.boxes is not None:
+        if not isinstance(instances.boxes, Boxes):
+            raise InvalidValueError(
+                f"image {image_id!r}: COCO results hold axis-parallel boxes, got"
+                f" {type(instances.boxes).__name__}; .hull() gives them"
+            )
+        regions["bbox"] = instances.boxes.to_xywh().tolist()
+    if instances.masks is not None:
+        regions["segmentation"] = instances.masks.to_rle_masks().to_coco()
+    if instances.keypoints is not None:
+        xyv = instances.keypoints.xyv
+        shift = torch.tensor([0.5, 0.5, 0.0], dtype=xyv.dtype, device=xyv.device)
+        regions["keypoints"] = (xyv - shift).flatten(1).tolist()
+    return regions

@@ -1,0 +1,213 @@
+"""The predictor around a detector whose answer is known: the box of the bright pixels."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from geodet.errors import DtypeError, ImageDecodeError, InvalidValueError, ShapeError
+from geodet.evaluation import CocoEvaluator
+from geodet.inference import Predictor
+from geodet.models.detectors import mask_rcnn_fpn
+from geodet.structures import Boxes, ImageSize, Instances
+from geodet.visualize import draw_instances
+
+
+class BrightBox(nn.Module):
+    """Finds the bounding box of pixels above 128; remembers how it was called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trained = nn.Dropout(0.5)
+        self.frozen = nn.Dropout(0.5).eval()
+        self.calls: list[list[tuple[int, int]]] = []
+        self.modes: list[bool] = []
+        self.grad_modes: list[bool] = []
+
+    def forward(self, images: Sequence[Tensor]) -> list[Instances]:
+        """One box per picture that has bright pixels."""
+        self.calls.append([tuple(image.shape[1:]) for image in images])
+        self.modes.append(self.training or self.trained.training)
+        self.grad_modes.append(torch.is_grad_enabled())
+        return [self._find(image) for image in images]
+
+    def _find(self, image: Tensor) -> Instances:
+        size = ImageSize(*image.shape[1:])
+        rows, columns = (image[0] > 128).nonzero(as_tuple=True)
+        if len(rows) == 0:
+            return Instances(
+                size, boxes=Boxes.empty(), labels=torch.zeros(0).long(), scores=torch.zeros(0)
+            )
+        corners = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        boxes = Boxes(torch.tensor([[float(corner) for corner in corners]]))
+        return Instances(size, boxes=boxes, labels=torch.tensor([0]), scores=torch.tensor([0.9]))
+
+
+def picture(height: int, width: int, box: tuple[int, int, int, int]) -> Tensor:
+    """Black picture with one white box (x1, y1, x2, y2)."""
+    x1, y1, x2, y2 = box
+    image = torch.zeros(3, height, width, dtype=torch.uint8)
+    image[:, y1:y2, x1:x2] = 255
+    return image
+
+
+def predictor(**options) -> Predictor:
+    """Shorter side 50, longer at most 120."""
+    settings = {"class_names": ["bright"], "short_edge": 50, "max_long_edge": 120}
+    return Predictor(BrightBox(), **(settings | options))
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "model_size"),
+    [(100, 160, (50, 80)), (25, 30, (50, 60)), (100, 400, (30, 120)), (50, 50, (50, 50))],
+)
+def test_boxes_come_back_in_pixels_of_the_picture_as_given(height, width, model_size):
+    """The model sees the resized picture; its boxes are scaled back to the given one."""
+    box = (width // 4, height // 4, width // 2, height // 2)
+    run = predictor()
+    (found,) = run([picture(height, width, box)])
+
+    assert run.model.calls == [[model_size]]
+    assert found.image_size == ImageSize(height, width)
+    # Half a pixel of the resized picture: there the edge is a ramp that 128 cuts.
+    tolerance = max(1.0, height / model_size[0])
+    torch.testing.assert_close(
+        found.boxes.xyxy, torch.tensor([box], dtype=torch.float32), rtol=0, atol=tolerance
+    )
+
+
+def test_batches_hold_at_most_batch_size_pictures_and_keep_the_order():
+    """Five pictures in batches of two; each result belongs to its picture."""
+    pictures = [picture(50, 50 + 10 * i, (10, 10, 20 + i, 30)) for i in range(5)]
+    run = predictor(batch_size=2)
+    found = run(pictures)
+
+    assert [len(call) for call in run.model.calls] == [2, 2, 1]
+    assert [instances.image_size.width for instances in found] == [50, 60, 70, 80, 90]
+    assert [round(float(instances.boxes.xyxy[0, 2])) for instances in found] == [20, 21, 22, 23, 24]
+
+
+def test_stream_asks_for_pictures_as_it_goes():
+    """The first result comes before the third picture is read."""
+    asked = []
+
+    def source():
+        for index in range(4):
+            asked.append(index)
+            yield picture(50, 50, (0, 0, 9, 9))
+
+    stream = predictor(batch_size=2).stream(source())
+    next(stream)
+
+    assert asked == [0, 1]
+
+
+def test_model_runs_in_evaluation_mode_and_gets_its_modes_back():
+    """No dropout, no gradients; layers that were frozen before are frozen after."""
+    run = predictor()
+    run.model.train()
+    run.model.frozen.eval()
+    run([picture(50, 50, (0, 0, 9, 9))])
+
+    assert run.model.modes == [False]
+    assert run.model.grad_modes == [False]
+    assert run.model.training
+    assert run.model.trained.training
+    assert not run.model.frozen.training
+
+
+def test_modes_come_back_after_an_error():
+    """A model that fails is not left in evaluation mode."""
+
+    class Failing(nn.Module):
+        def forward(self, images):
+            raise RuntimeError("broken")
+
+    run = Predictor(Failing().train(), class_names=[], short_edge=50, max_long_edge=None)
+    with pytest.raises(RuntimeError, match="broken"):
+        run([picture(50, 50, (0, 0, 9, 9))])
+
+    assert run.model.training
+
+
+def test_paths_give_what_their_tensors_give(tmp_path):
+    """A file is decoded and then treated as a tensor."""
+    image = picture(40, 60, (5, 6, 20, 30))
+    path = tmp_path / "a.png"
+    Image.fromarray(image.permute(1, 2, 0).numpy()).save(path)
+    from_path, from_text, from_tensor = predictor()([path, str(path), image])
+
+    assert from_path.equal(from_tensor)
+    assert from_text.equal(from_tensor)
+
+
+def test_nothing_to_see_and_no_pictures_are_normal():
+    """A black picture has no instances; no pictures give no results."""
+    run = predictor()
+    (found,) = run([picture(50, 50, (0, 0, 0, 0))])
+
+    assert len(found) == 0
+    assert found.image_size == ImageSize(50, 50)
+    assert run([]) == []
+
+
+def test_unfit_input_is_an_error_that_names_the_picture(tmp_path):
+    """One tensor in place of a list, wrong shapes and dtypes, files that are no images."""
+    good = picture(50, 50, (0, 0, 9, 9))
+    run = predictor()
+    with pytest.raises(DtypeError, match="expected a list"):
+        run(good)
+    with pytest.raises(ShapeError, match=r"pictures\[1\]"):
+        run([good, good[:1]])
+    with pytest.raises(DtypeError, match=r"pictures\[0\].*uint8"):
+        run([good.float()])
+    with pytest.raises(InvalidValueError, match="batch_size"):
+        predictor(batch_size=0)
+    (tmp_path / "a.jpg").write_bytes(b"no image")
+    with pytest.raises(ImageDecodeError, match=r"a\.jpg"):
+        run([tmp_path / "a.jpg"])
+
+
+def test_resizing_is_pillows_bilinear():
+    """What the model sees is Pillow's picture, bit for bit."""
+    image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, 90, 70), dtype=np.uint8))
+    seen = []
+
+    class Spy(BrightBox):
+        def forward(self, images):
+            seen.extend(images)
+            return super().forward(images)
+
+    Predictor(Spy(), class_names=["bright"], short_edge=35, max_long_edge=None)([image])
+    wanted = Image.fromarray(image.permute(1, 2, 0).numpy()).resize((35, 45), Image.BILINEAR)
+
+    assert (seen[0].permute(1, 2, 0).numpy() == np.asarray(wanted)).all()
+
+
+def test_a_real_mask_rcnn_can_be_evaluated_and_drawn():
+    """Random weights: every row fits the given picture and goes through the rooms behind."""
+    torch.manual_seed(0)
+    model = mask_rcnn_fpn(
+        num_classes=3,
+        depth=18,
+        width=16,
+        fpn_channels=16,
+        box_features=(32,),
+        score_threshold=0.0,
+        max_detections=5,
+    )
+    run = Predictor(model, class_names=["a", "b", "c"], short_edge=64, max_long_edge=96)
+    image = torch.randint(0, 256, (3, 50, 70), dtype=torch.uint8)
+    (found,) = run([image])
+    evaluator = CocoEvaluator(num_classes=3, class_names=run.class_names)
+    evaluator.update(1, found, found.with_(scores=None, masks=found.masks.to_bit_masks()))
+    report = evaluator.result()
+
+    assert 0 < len(found) <= 5
+    assert found.boxes.inside(ImageSize(50, 70)).all()
+    assert found.masks.to_bit_masks().data.shape == (len(found), 50, 70)
+    assert report["boxes"].ap > 0.99
+    assert not torch.equal(draw_instances(image, found, class_names=run.class_names), image)
