@@ -1,0 +1,31 @@
+"""Every operator against the libraries users would pick instead: python benchmarks/ops.py."""
+
+import argparse
+
+import box_cases
+import mask_cases
+import torch
+from timing import check, header, median_ms, rows, setting
+
+
+def main() -> None:
+    """Check, time and print every selected comparison."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=1, help="torch threads, for all sides")
+    parser.add_argument("--runs", type=int, default=7, help="rounds per comparison")
+    parser.add_argument("--only", default="", help="part of a comparison's name")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    print(setting("torchvision", "pycocotools"))
+    print(f"medians of {arguments.runs} rounds, all ways of a line in turn in one process")
+    print(header(), flush=True)
+    for name, build in (*box_cases.cases(), *mask_cases.cases()):
+        if arguments.only in name:
+            comparison = build()
+            check(comparison)
+            for line in rows(comparison, median_ms(comparison, arguments.runs)):
+                print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
