@@ -66,7 +66,7 @@ def test_opacity_zero_leaves_the_inside_alone():
     assert changed(picture)[20, 10:50].all()
 
 
-@pytest.mark.parametrize("kind", ["bit"])
+@pytest.mark.parametrize("kind", ["bit", "rle", "roi"])
 def test_every_kind_of_mask_is_drawn(kind):
     """Masks that describe the same pixels give the same picture."""
     masks = square_mask()
