@@ -341,8 +341,9 @@ def _describe(value: Any) -> str:
 def _normalise(index: Any, rows: int, device: torch.device | None) -> slice | Tensor:
     """Turn any accepted index into a slice with a positive step, a bool or an int64 tensor."""
     if isinstance(index, slice):
-        if index.step is None or index.step > 0:
-            return index
+        start, stop, step = index.indices(rows)
+        if step > 0:
+            return slice(start, stop, min(step, max(rows, 1)))  # tensors overflow on huge steps
         # Tensors take no negative steps; the rows are the same.
         return torch.arange(rows)[torch.tensor(range(*index.indices(rows)), dtype=torch.int64)]
     if isinstance(index, bool):

@@ -52,6 +52,15 @@ def test_lists_work_as_indices():
     assert BOXES[[]].equal(BOXES[:0])
 
 
+def test_slices_reach_beyond_the_rows():
+    """Huge bounds and steps mean what they mean for lists."""
+    huge = 2**62
+    assert BOXES[::huge].equal(BOXES[:1])
+    assert BOXES[-huge:huge].equal(BOXES)
+    assert BOXES[huge:].equal(BOXES[:0])
+    assert BOXES[::-huge].equal(BOXES[2])
+
+
 def test_slices_share_memory():
     """A slice is a view."""
     assert BOXES[1:].xyxy.data_ptr() == BOXES.xyxy[1:].data_ptr()
