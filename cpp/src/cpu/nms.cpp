@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 
 #include "geodet/host_device.hpp"
 #include "geodet/rect.hpp"
@@ -22,30 +23,66 @@ struct Candidates {
   std::uint8_t* dead;
 };
 
+// Candidates that are tested before their exact overlaps are looked at.
+constexpr std::int64_t kBlock = 64;
+
 template <typename T>
-inline void mark_overlaps(const Candidates<T>& c, std::int64_t i, std::int64_t end, T threshold) {
+GEODET_INLINE T intersection_at(const Candidates<T>& c, const Rect<T>& best, std::int64_t j) {
+  return interval_overlap(best.x1, best.x2, c.x1[j], c.x2[j]) *
+         interval_overlap(best.y1, best.y2, c.y1[j], c.y2[j]);
+}
+
+// May any candidate of the block exceed the threshold? Without a division, and on the safe side:
+// `bound` lies below the threshold by more than the roundings of the exact test.
+template <typename T>
+GEODET_INLINE bool may_exceed(const Candidates<T>& c, const Rect<T>& best, T best_area, T bound,
+                              std::int64_t begin, std::int64_t end) {
+  using Flag = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;  // vector lanes
+  Flag found = 0;
+  for (std::int64_t j = begin; j < end; ++j) {
+    const T shared = intersection_at(c, best, j);
+    const T needed = bound * (best_area + c.area[j] - shared);
+    const T at_least = needed > std::numeric_limits<T>::denorm_min()
+                           ? needed
+                           : std::numeric_limits<T>::denorm_min();
+    found |= static_cast<Flag>(shared >= at_least);
+  }
+  return found != 0;
+}
+
+// Marks what candidate i suppresses among (i, end); returns how many.
+template <typename T>
+GEODET_INLINE std::int64_t mark_overlaps(const Candidates<T>& candidates, std::int64_t i,
+                                         std::int64_t end, T threshold) {
+  const Candidates<T> c = candidates;
   const Rect<T> best{c.x1[i], c.y1[i], c.x2[i], c.y2[i]};
   const T best_area = c.area[i];
-  const T* x1 = c.x1;
-  const T* y1 = c.y1;
-  const T* x2 = c.x2;
-  const T* y2 = c.y2;
-  const T* area = c.area;
-  std::uint8_t* dead = c.dead;
-  for (std::int64_t j = i + 1; j < end; ++j) {
-    const T w = interval_overlap(best.x1, best.x2, x1[j], x2[j]);
-    const T h = interval_overlap(best.y1, best.y2, y1[j], y2[j]);
-    const T iou = iou_from_areas(best_area, area[j], w * h);
-    dead[j] = static_cast<std::uint8_t>(dead[j] | static_cast<std::uint8_t>(iou > threshold));
+  // Below 0 every candidate exceeds the threshold, those that do not overlap too.
+  const bool all = threshold < T(0);
+  const T bound = threshold * T(0.9999);
+  std::int64_t marked = 0;
+  for (std::int64_t begin = i + 1; begin < end; begin += kBlock) {
+    const std::int64_t last = begin + kBlock < end ? begin + kBlock : end;
+    if (!all && !may_exceed(c, best, best_area, bound, begin, last)) continue;
+    for (std::int64_t j = begin; j < last; ++j) {
+      if (c.dead[j] != 0) continue;
+      const T iou = iou_from_areas(best_area, c.area[j], intersection_at(c, best, j));
+      if (!(iou > threshold)) continue;
+      c.dead[j] = 1;
+      ++marked;
+    }
   }
+  return marked;
 }
 
-GEODET_CLONES void mark(const Candidates<float>& c, std::int64_t i, std::int64_t end, float t) {
-  mark_overlaps(c, i, end, t);
+GEODET_CLONES std::int64_t mark(const Candidates<float>& c, std::int64_t i, std::int64_t end,
+                                float threshold) {
+  return mark_overlaps(c, i, end, threshold);
 }
 
-GEODET_CLONES void mark(const Candidates<double>& c, std::int64_t i, std::int64_t end, double t) {
-  mark_overlaps(c, i, end, t);
+GEODET_CLONES std::int64_t mark(const Candidates<double>& c, std::int64_t i, std::int64_t end,
+                                double threshold) {
+  return mark_overlaps(c, i, end, threshold);
 }
 
 // Drops the dead among [begin, end); returns the new end. Order is kept.
@@ -66,22 +103,23 @@ std::int64_t compact(const Candidates<T>& c, std::int64_t begin, std::int64_t en
   return out;
 }
 
-// A pass over the living is paid back once it saves this many tests.
-constexpr std::int64_t kCompactEvery = 16;
+// The dead are dropped once they are this part of the candidates: a pass over all of them costs as
+// much as a few rounds of tests.
+constexpr std::int64_t kDeadPart = 8;
 
 // Greedy suppression of one group; kept indices are appended to `kept`.
 template <typename T>
 std::int64_t suppress(const Candidates<T>& c, std::int64_t begin, std::int64_t end, T threshold,
                       std::int64_t* kept) {
   std::int64_t num_kept = 0;
-  std::int64_t since_compaction = 0;
+  std::int64_t num_dead = 0;
   for (std::int64_t i = begin; i < end; ++i) {
     if (c.dead[i] != 0) continue;
     kept[num_kept++] = c.index[i];
-    mark(c, i, end, threshold);
-    if (++since_compaction == kCompactEvery) {
+    num_dead += mark(c, i, end, threshold);
+    if (num_dead > (end - i) / kDeadPart) {
       end = compact(c, i + 1, end);
-      since_compaction = 0;
+      num_dead = 0;
     }
   }
   return num_kept;
