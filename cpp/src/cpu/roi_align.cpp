@@ -3,14 +3,13 @@
 #include <algorithm>
 
 #include "geodet/host_device.hpp"
+#include "geodet/lanes.hpp"
 #include "geodet/parallel.hpp"
 #include "geodet/roi_sampling.hpp"
 
 namespace geodet {
 namespace {
 
-// Cells of a row that are summed at the same time, one a vector lane.
-constexpr std::int64_t kLanes = 8;
 // Rows of cells that are summed at the same time.
 constexpr std::int64_t kRows = 4;
 // Columns that are collapsed before they are summed into cells; they stay in the first cache.
@@ -182,20 +181,32 @@ class Plan {
   T* weights_;
 };
 
-// Weighted sum of `rows.count` rows, n columns of each.
+// Weighted sum of n columns of some rows. Rows between distant samples have no weight.
 template <typename T>
-GEODET_INLINE void collapse_rows(const T* __restrict source, std::int64_t stride,
-                                 const T* __restrict weights, std::int64_t rows, std::int64_t n,
-                                 T* __restrict sum) {
-  for (std::int64_t x = 0; x < n; ++x) sum[x] = T(0);
-  for (std::int64_t y = 0; y < rows; ++y) {
-    const T weight = weights[y];
-    const T* __restrict row = source + y * stride;
-    for (std::int64_t x = 0; x < n; ++x) sum[x] += weight * row[x];
+GEODET_INLINE void collapse_rows(const T* source, std::int64_t stride, const T* weights,
+                                 std::int64_t rows, std::int64_t n, T* sum) {
+  if (n < kLanes) {
+    for (std::int64_t x = 0; x < n; ++x) {
+      T total = T(0);
+      for (std::int64_t y = 0; y < rows; ++y) {
+        if (weights[y] != T(0)) total += weights[y] * source[y * stride + x];
+      }
+      sum[x] = total;
+    }
+    return;
+  }
+  for (std::int64_t next = 0; next < n; next += kLanes) {
+    // The last vector ends with the last column and repeats a few of the one before it.
+    const std::int64_t x = next + kLanes <= n ? next : n - kLanes;
+    Lanes<T> total{};
+    for (std::int64_t y = 0; y < rows; ++y) {
+      if (weights[y] != T(0)) total.add_scaled(weights[y], source + y * stride + x);
+    }
+    total.store(sum + x);
   }
 }
 
-// One roi on one plane: rows are collapsed first, then the columns of kLanes cells.
+// One roi on one plane: rows are collapsed first, then the columns of kLanes cells, one a lane.
 template <typename T>
 GEODET_INLINE void pool_plane(const T* plane, const RoiAlignSizes& s, const Interval* rows,
                               const Interval* groups, const T* weights, T* out) {
@@ -204,7 +215,7 @@ GEODET_INLINE void pool_plane(const T* plane, const RoiAlignSizes& s, const Inte
     const std::int64_t lanes = std::min(kLanes, s.out_width - left);
     for (std::int64_t top = 0; top < s.out_height; top += kRows) {
       const std::int64_t num_rows = std::min(kRows, s.out_height - top);
-      T sums[kRows][kLanes] = {};
+      Lanes<T> sums[kRows] = {};
       T collapsed[kRows][kSegment];
       for (std::int64_t begin = 0; begin < group.count; begin += kSegment) {
         const std::int64_t n = std::min(kSegment, group.count - begin);
@@ -216,15 +227,14 @@ GEODET_INLINE void pool_plane(const T* plane, const RoiAlignSizes& s, const Inte
         const T* table = weights + group.weights + begin * kLanes;
         for (std::int64_t x = 0; x < n; ++x) {
           for (std::int64_t r = 0; r < kRows; ++r) {
-            for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-              sums[r][lane] += collapsed[r][x] * table[x * kLanes + lane];
-            }
+            sums[r].add_scaled(collapsed[r][x], table + x * kLanes);
           }
         }
       }
       for (std::int64_t r = 0; r < num_rows; ++r) {
-        T* cells = out + (top + r) * s.out_width + left;
-        for (std::int64_t lane = 0; lane < lanes; ++lane) cells[lane] = sums[r][lane];
+        T cells[kLanes];
+        sums[r].store(cells);
+        std::copy(cells, cells + lanes, out + (top + r) * s.out_width + left);
       }
     }
   }
@@ -252,13 +262,15 @@ GEODET_INLINE void unpool_plane(const T* grad, const RoiAlignSizes& s, const Int
       const T* __restrict own = weights + columns[cell].weights;
       T* __restrict target = spread + columns[cell].first - first;
       for (std::int64_t x = 0; x < columns[cell].count; x += kLanes) {
-        for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-          target[x + lane] += value * own[x + lane];
-        }
+        Lanes<T> sum;
+        sum.load(target + x);
+        sum.add_scaled(value, own + x);
+        sum.store(target + x);
       }
     }
     for (std::int64_t y = 0; y < rows[top].count; ++y) {
       const T weight = weights[rows[top].weights + y];
+      if (weight == T(0)) continue;
       T* __restrict row = plane + (rows[top].first + y) * s.width + first;
       for (std::int64_t x = 0; x < n; ++x) row[x] += weight * spread[x];
     }
