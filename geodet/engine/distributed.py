@@ -138,5 +138,7 @@ def process_group(
     torch.distributed.init_process_group(backend, timeout=patience)
     try:
         yield Processes(rank=int(found["RANK"]), world_size=world_size, device=device)
+        # Leave together: rank 0 may still write files when the others are done.
+        torch.distributed.barrier()
     finally:
         torch.distributed.destroy_process_group()
