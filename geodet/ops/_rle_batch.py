@@ -15,6 +15,7 @@ __all__ = [
     "FlatRle",
     "as_tensors",
     "check_batch",
+    "check_levels",
     "check_offsets",
     "check_size",
     "cpu_only",
@@ -48,6 +49,32 @@ def check_offsets(name: str, offsets: Tensor) -> None:
     _check.check_dtype(name, _check.check_shape(name, offsets, "n + 1"), torch.int64)
     if len(offsets) == 0:
         raise ShapeError(f"{name}: expected [n + 1], got [0]; a batch of none has offsets [0]")
+
+
+def check_levels(part_offsets: Tensor, mask_offsets: Tensor, rings: int) -> None:
+    """Check that parts cover all rings, one at least each, and masks all parts.
+
+    Raises:
+        InvalidValueError: they do not.
+    """
+    if (
+        int(part_offsets[0]) != 0
+        or int(part_offsets[-1]) != rings
+        or bool((part_offsets.diff() < 1).any())
+    ):
+        raise InvalidValueError(
+            f"part_offsets: expected to rise from 0 to the number of rings, {rings}, "
+            "with an outline ring for every part"
+        )
+    parts = len(part_offsets) - 1
+    if (
+        int(mask_offsets[0]) != 0
+        or int(mask_offsets[-1]) != parts
+        or bool((mask_offsets.diff() < 0).any())
+    ):
+        raise InvalidValueError(
+            f"mask_offsets: expected to rise from 0 to the number of parts, {parts}"
+        )
 
 
 def check_size(name: str, size_hw: tuple[int, int]) -> tuple[int, int]:

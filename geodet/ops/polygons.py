@@ -15,15 +15,14 @@ import torch
 from torch import Tensor
 
 from geodet import _check
-from geodet.errors import InvalidValueError
-from geodet.ops import _backend
+from geodet.ops import _backend, _rle_cuda
 from geodet.ops._library import register
 from geodet.ops._rle_batch import (
     FlatRle,
     as_tensors,
+    check_levels,
     check_offsets,
     check_size,
-    cpu_only,
     fake_batch,
 )
 
@@ -93,21 +92,6 @@ def _check_rings(points: Tensor, ring_offsets: Tensor) -> None:
     check_offsets("ring_offsets", ring_offsets)
 
 
-def _check_levels(
-    part_offsets: npt.NDArray[np.int64], mask_offsets: npt.NDArray[np.int64], rings: int
-) -> None:
-    if part_offsets[0] != 0 or part_offsets[-1] != rings or (np.diff(part_offsets) < 1).any():
-        raise InvalidValueError(
-            f"part_offsets: expected to rise from 0 to the number of rings, {rings}, "
-            "with an outline ring for every part"
-        )
-    parts = len(part_offsets) - 1
-    if mask_offsets[0] != 0 or mask_offsets[-1] != parts or (np.diff(mask_offsets) < 0).any():
-        raise InvalidValueError(
-            f"mask_offsets: expected to rise from 0 to the number of parts, {parts}"
-        )
-
-
 def _select(batch: Rows, chosen: npt.NDArray[np.bool_]) -> Rows:
     counts, offsets = batch
     lengths = np.diff(offsets)
@@ -125,7 +109,7 @@ def _polygons_on_cpu(
 ) -> FlatRle:
     parts: npt.NDArray[Any] = _backend.array(part_offsets)
     masks: npt.NDArray[Any] = _backend.array(mask_offsets)
-    _check_levels(parts, masks, len(ring_offsets) - 1)
+    check_levels(part_offsets, mask_offsets, len(ring_offsets) - 1)
     threads = _backend.threads()
     batch: Rows = _backend.cpu.rasterize_rings(
         _backend.array(points), _backend.array(ring_offsets), height, width, threads
@@ -173,12 +157,12 @@ _polygons_to_rle = register(
     "polygons_to_rle(Tensor points, Tensor ring_offsets, Tensor part_offsets, "
     "Tensor mask_offsets, SymInt height, SymInt width) -> (Tensor, Tensor)",
     cpu=_polygons_on_cpu,
-    cuda=cpu_only("polygons_to_rle"),
+    cuda=_rle_cuda.polygons,
     fake=_polygons_fake,
 )
 _ring_areas = register(
     "ring_areas(Tensor points, Tensor ring_offsets) -> Tensor",
     cpu=_areas_on_cpu,
-    cuda=cpu_only("ring_areas"),
+    cuda=_rle_cuda.areas,
     fake=_areas_fake,
 )

@@ -14,14 +14,13 @@ from torch import Tensor
 
 from geodet import _check
 from geodet.errors import ShapeError
-from geodet.ops import _backend
+from geodet.ops import _backend, _rle_cuda
 from geodet.ops._library import register
 from geodet.ops._rle_batch import (
     FlatRle,
     as_tensors,
     check_batch,
     check_size,
-    cpu_only,
     fake_batch,
 )
 
@@ -259,31 +258,31 @@ def _iou_fake(
 _rle_encode = register(
     "rle_encode(Tensor masks) -> (Tensor, Tensor)",
     cpu=_encode_on_cpu,
-    cuda=cpu_only("rle_encode"),
+    cuda=_rle_cuda.encode,
     fake=_encode_fake,
 )
 _rle_decode = register(
     "rle_decode(Tensor counts, Tensor offsets, SymInt height, SymInt width) -> Tensor",
     cpu=_decode_on_cpu,
-    cuda=cpu_only("rle_decode"),
+    cuda=_rle_cuda.decode,
     fake=_decode_fake,
 )
 _rle_area = register(
     "rle_area(Tensor counts, Tensor offsets) -> Tensor",
     cpu=_area_on_cpu,
-    cuda=cpu_only("rle_area"),
+    cuda=_rle_cuda.area,
     fake=_area_fake,
 )
 _rle_boxes = register(
     "rle_boxes(Tensor counts, Tensor offsets, SymInt height) -> Tensor",
     cpu=_boxes_on_cpu,
-    cuda=cpu_only("rle_boxes"),
+    cuda=_rle_cuda.boxes,
     fake=_boxes_fake,
 )
 _pairwise_rle_iou = register(
     "pairwise_rle_iou(Tensor a_counts, Tensor a_offsets, Tensor b_counts, Tensor b_offsets, "
     "Tensor? is_crowd, SymInt height) -> Tensor",
     cpu=_iou_on_cpu,
-    cuda=cpu_only("pairwise_rle_iou"),
+    cuda=_rle_cuda.iou,
     fake=_iou_fake,
 )

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from geodet import _check
 from geodet.errors import InvalidValueError
-from geodet.ops import _backend
+from geodet.ops import _backend, _rle_cuda
 from geodet.ops._library import register
 from geodet.ops._rle_batch import (
     FlatRle,
@@ -266,14 +266,14 @@ _rle_reduce = register(
     "rle_reduce(Tensor counts, Tensor offsets, Tensor group_offsets, bool intersect)"
     " -> (Tensor, Tensor)",
     cpu=_reduce_on_cpu,
-    cuda=cpu_only("rle_union and rle_intersection"),
+    cuda=_rle_cuda.reduce,
     fake=_reduce_fake,
 )
 _rle_difference = register(
     "rle_difference(Tensor a_counts, Tensor a_offsets, Tensor b_counts, Tensor b_offsets)"
     " -> (Tensor, Tensor)",
     cpu=_difference_on_cpu,
-    cuda=cpu_only("rle_difference"),
+    cuda=_rle_cuda.difference,
     fake=_difference_fake,
 )
 _rle_remap = register(

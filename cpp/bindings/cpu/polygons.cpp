@@ -28,6 +28,18 @@ RingBatch read_rings(const py::array& points, const py::array& ring_offsets) {
   return {data, offsets, last};
 }
 
+void raise_unless_usable(RingBatch rings) {
+  const std::int64_t unusable = first_unusable_ring(rings);
+  if (unusable < 0) return;
+  raise_invalid_value("points: ring " + std::to_string(unusable) +
+                      " has a coordinate that is not finite or beyond 1e8 pixels");
+}
+
+void check(const py::array& points, const py::array& ring_offsets, bool coordinates) {
+  const RingBatch rings = read_rings(points, ring_offsets);
+  if (coordinates) raise_unless_usable(rings);
+}
+
 // The run lengths of every ring by itself.
 FlatRle rasterize(const py::array& points, const py::array& ring_offsets, std::int64_t height,
                   std::int64_t width, int num_threads) {
@@ -35,11 +47,7 @@ FlatRle rasterize(const py::array& points, const py::array& ring_offsets, std::i
   if (height < 0 || width < 0 || (width > 0 && height > kMaxMaskPixels / width)) {
     throw py::value_error("height, width: expected an image of 0 to 2^31 - 1 pixels");
   }
-  const std::int64_t unusable = first_unusable_ring(rings);
-  if (unusable >= 0) {
-    raise_invalid_value("points: ring " + std::to_string(unusable) +
-                        " has a coordinate that is not finite or beyond 1e8 pixels");
-  }
+  raise_unless_usable(rings);
   Buffer<std::int64_t> slot_offsets(rings.size + 1);
   (void)ring_crossings(rings, width, slot_offsets.data() + 1, num_threads);
   slot_offsets[0] = 0;
@@ -69,6 +77,8 @@ py::array_t<double> areas(const py::array& points, const py::array& ring_offsets
 }  // namespace
 
 void bind_polygons(py::module_& module) {
+  module.def("ring_check", &check, py::arg("points"), py::arg("ring_offsets"),
+             py::arg("coordinates"));
   module.def("rasterize_rings", &rasterize, py::arg("points"), py::arg("ring_offsets"),
              py::arg("height"), py::arg("width"), py::arg("num_threads"));
   module.def("ring_areas", &areas, py::arg("points"), py::arg("ring_offsets"));

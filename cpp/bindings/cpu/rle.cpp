@@ -13,8 +13,10 @@
 namespace geodet::bindings {
 namespace {
 
-void check(const py::array& counts, const py::array& offsets, std::int64_t num_pixels) {
-  (void)RleArrays(counts, offsets, num_pixels);
+// Number of pixels of every mask.
+std::int64_t check(const py::array& counts, const py::array& offsets, std::int64_t num_pixels,
+                   const char* name) {
+  return RleArrays(counts, offsets, num_pixels, name).num_pixels();
 }
 
 FlatRle encode(const py::array& masks, int num_threads) {
@@ -96,7 +98,7 @@ py::array_t<double> iou(const py::array& a_counts, const py::array& a_offsets,
   double* data = result.mutable_data();
   Buffer<std::int32_t> a_ends(a.num_counts());
   Buffer<std::int32_t> b_ends(b.num_counts());
-  Buffer<RleSummary> summaries(a.size() + b.size());
+  Buffer<RunsSummary> summaries(a.size() + b.size());
   Status status;
   {
     py::gil_scoped_release release;
@@ -164,7 +166,8 @@ FlatRle from_strings(const py::list& texts) {
 }  // namespace
 
 void bind_rle(py::module_& module) {
-  module.def("rle_check", &check, py::arg("counts"), py::arg("offsets"), py::arg("num_pixels"));
+  module.def("rle_check", &check, py::arg("counts"), py::arg("offsets"), py::arg("num_pixels"),
+             py::arg("name") = "");
   module.def("rle_encode", &encode, py::arg("masks"), py::arg("num_threads"));
   module.def("rle_decode", &decode, py::arg("counts"), py::arg("offsets"), py::arg("out"),
              py::arg("num_threads"));

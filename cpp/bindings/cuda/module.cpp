@@ -10,6 +10,8 @@ PYBIND11_MODULE(_core_cuda, module) {
   module.attr("runtime_version") = CUDART_VERSION;
   geodet::bindings::bind_boxes(module);
   geodet::bindings::bind_nms(module);
+  geodet::bindings::bind_polygons(module);
+  geodet::bindings::bind_rle(module);
   geodet::bindings::bind_paste(module);
   geodet::bindings::bind_roi_align(module);
 }

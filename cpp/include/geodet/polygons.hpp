@@ -38,4 +38,18 @@ Status rasterize_rings(RingBatch rings, std::int64_t height, std::int64_t width,
 // areas [r]: signed area in square pixels, positive for clockwise on the screen (y down).
 void ring_areas(RingBatch rings, double* areas) noexcept;
 
+namespace cuda {
+
+// The same on device memory, queued on `stream` (a cudaStream_t): one edge starts at every point.
+//   point_rings [p]: the ring of each point.
+//   crossings [p]: how many columns each edge crosses; 0 where the coordinates cannot be used.
+Status edge_crossings(RingBatch rings, const std::int64_t* point_rings, std::int64_t num_points,
+                      std::int64_t width, std::int64_t* crossings, void* stream) noexcept;
+// Positions where the edge at point k changes inside and outside, at positions + starts[k].
+Status fill_crossings(RingBatch rings, const std::int64_t* point_rings, std::int64_t num_points,
+                      std::int64_t height, std::int64_t width, const std::int64_t* starts,
+                      std::int64_t* positions, void* stream) noexcept;
+Status ring_areas(RingBatch rings, double* areas, void* stream) noexcept;
+
+}  // namespace cuda
 }  // namespace geodet

@@ -49,17 +49,11 @@ void rle_boxes(RleBatch batch, std::int64_t height, float* boxes) noexcept;
 // Where every run ends: ends [t].
 void rle_ends(RleBatch batch, std::int32_t* ends) noexcept;
 
-// What pairwise_rle_iou keeps of a mask.
-struct RleSummary {
-  std::int64_t area;
-  RunsExtent extent;
-};
-
 // Overlap of every pair: iou [n, m]; is_crowd [m] or null. `height` may be 0 when unknown: it only
 // lets pairs that lie in different rows be left out early.
 //   a_ends, b_ends: scratch, as many as counts; summaries: scratch, n + m.
 Status pairwise_rle_iou(RleBatch a, RleBatch b, const std::uint8_t* is_crowd, std::int64_t height,
-                        std::int32_t* a_ends, std::int32_t* b_ends, RleSummary* summaries,
+                        std::int32_t* a_ends, std::int32_t* b_ends, RunsSummary* summaries,
                         double* iou, int num_threads) noexcept;
 
 // What the first pass over a dense mask finds: how many runs it has, and rows and columns (half
@@ -133,4 +127,29 @@ std::int64_t rle_text_num_runs(const char* text, std::int64_t size) noexcept;
 Status rle_from_text(const char* text, std::int64_t size, std::int32_t* counts,
                      std::int64_t* fault) noexcept;
 
+namespace cuda {
+
+// The same on device memory, queued on `stream` (a cudaStream_t), of batches that were checked.
+Status rle_area(RleBatch batch, std::int64_t* areas, void* stream) noexcept;
+Status rle_boxes(RleBatch batch, std::int64_t height, float* boxes, void* stream) noexcept;
+Status rle_ends(RleBatch batch, std::int32_t* ends, void* stream) noexcept;
+
+// a_ends, b_ends: from rle_ends; summaries: scratch, n + m.
+Status pairwise_rle_iou(RleBatch a, RleBatch b, const std::uint8_t* is_crowd, std::int64_t height,
+                        const std::int32_t* a_ends, const std::int32_t* b_ends,
+                        RunsSummary* summaries, double* iou, void* stream) noexcept;
+
+// ends: from rle_ends; every byte of masks [n, h, w] is written.
+Status rle_decode(RleBatch batch, const std::int32_t* ends, std::int64_t height,
+                  std::int64_t width, std::uint8_t* masks, void* stream) noexcept;
+
+// changes [n, w]: in how many pixels of each column a dense mask differs from the pixel before.
+Status rle_encode_count(const std::uint8_t* masks, std::int64_t n, std::int64_t height,
+                        std::int64_t width, std::int32_t* changes, void* stream) noexcept;
+// Positions of the changes of column k at positions + starts[k]; starts [n * w].
+Status rle_encode_fill(const std::uint8_t* masks, std::int64_t n, std::int64_t height,
+                       std::int64_t width, const std::int64_t* starts, std::int64_t* positions,
+                       void* stream) noexcept;
+
+}  // namespace cuda
 }  // namespace geodet

@@ -100,6 +100,12 @@ GEODET_HD inline RunsExtent runs_extent(Runs runs, std::int64_t height) {
   return extent;
 }
 
+// Whether masks of these extents may have a pixel in common.
+GEODET_HD inline bool extents_overlap(const RunsExtent& a, const RunsExtent& b) {
+  return a.first < b.last && b.first < a.last && a.x1 < b.x2 && b.x1 < a.x2 && a.y1 < b.y2 &&
+         b.y1 < a.y2;
+}
+
 // Whether a position is set, from the positions where runs end.
 GEODET_HD inline bool ends_contain(const std::int32_t* ends, std::int64_t count,
                                    std::int64_t position) {
@@ -157,12 +163,39 @@ GEODET_HD inline std::int64_t ends_intersection(const std::int32_t* a, std::int6
   return common;
 }
 
+// What a comparison of pairs keeps of a mask.
+struct RunsSummary {
+  std::int64_t area;
+  RunsExtent extent;
+};
+
 // COCO's overlap: the union is replaced by the area of `a` when b is a crowd.
 GEODET_HD inline double overlap_ratio(std::int64_t common, std::int64_t a_area,
                                       std::int64_t b_area, bool b_is_crowd) {
   if (common == 0) return 0.0;
   const std::int64_t whole = b_is_crowd ? a_area : a_area + b_area - common;
   return static_cast<double>(common) / static_cast<double>(whole);
+}
+
+// Overlap of two masks from their summaries and the positions where their runs end.
+GEODET_HD inline double runs_overlap(const RunsSummary& a, const std::int32_t* a_ends,
+                                     std::int64_t a_count, const RunsSummary& b,
+                                     const std::int32_t* b_ends, std::int64_t b_count,
+                                     bool b_is_crowd) {
+  if (!extents_overlap(a.extent, b.extent)) return 0.0;
+  const std::int32_t begin = a.extent.first > b.extent.first ? a.extent.first : b.extent.first;
+  const std::int64_t common = ends_intersection(a_ends, a_count, b_ends, b_count, begin);
+  return overlap_ratio(common, a.area, b.area, b_is_crowd);
+}
+
+// Whether pixel (x, y) of a dense mask of bytes differs from the one before it; before the top of
+// a column comes the bottom of the column to its left, and before everything a zero.
+GEODET_HD inline bool changes_at(const std::uint8_t* mask, std::int64_t height,
+                                 std::int64_t width, std::int64_t x, std::int64_t y) {
+  const bool here = mask[y * width + x] != 0;
+  if (y > 0) return here != (mask[(y - 1) * width + x] != 0);
+  if (x > 0) return here != (mask[(height - 1) * width + x - 1] != 0);
+  return here;
 }
 
 // Pixelwise combination of two masks.

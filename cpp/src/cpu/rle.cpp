@@ -11,13 +11,7 @@ namespace {
 // where boxes tell them apart.
 constexpr std::int64_t kStepsPerRange = 1 << 20;
 
-bool overlap(const RunsExtent& a, const RunsExtent& b) {
-  return std::max(a.first, b.first) < std::min(a.last, b.last) &&
-         std::max(a.x1, b.x1) < std::min(a.x2, b.x2) &&
-         std::max(a.y1, b.y1) < std::min(a.y2, b.y2);
-}
-
-void summarize(RleBatch batch, std::int64_t height, std::int32_t* ends, RleSummary* summaries) {
+void summarize(RleBatch batch, std::int64_t height, std::int32_t* ends, RunsSummary* summaries) {
   rle_ends(batch, ends);
   for (std::int64_t i = 0; i < batch.size; ++i) {
     summaries[i] = {runs_area(batch[i]), runs_extent(batch[i], height)};
@@ -78,29 +72,23 @@ void rle_ends(RleBatch batch, std::int32_t* ends) noexcept {
 }
 
 Status pairwise_rle_iou(RleBatch a, RleBatch b, const std::uint8_t* is_crowd, std::int64_t height,
-                        std::int32_t* a_ends, std::int32_t* b_ends, RleSummary* summaries,
+                        std::int32_t* a_ends, std::int32_t* b_ends, RunsSummary* summaries,
                         double* iou, int num_threads) noexcept {
   if (height < 0) return Status::kInvalidArgument;
   const std::int64_t n = a.size;
   const std::int64_t m = b.size;
   if (n == 0 || m == 0) return Status::kOk;
-  RleSummary* b_summaries = summaries + n;
+  RunsSummary* b_summaries = summaries + n;
   summarize(a, height, a_ends, summaries);
   summarize(b, height, b_ends, b_summaries);
   const std::int64_t steps_per_row = a.offsets[n] / n * m + b.offsets[m] + m;
   const std::int64_t grain = kStepsPerRange / steps_per_row + 1;
   parallel_for(n, grain, num_threads, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      const RleSummary& left = summaries[i];
       for (std::int64_t j = 0; j < m; ++j) {
-        const RleSummary& right = b_summaries[j];
-        std::int64_t common = 0;
-        if (overlap(left.extent, right.extent)) {
-          common = ends_intersection(a_ends + a.offsets[i], a[i].count, b_ends + b.offsets[j],
-                                     b[j].count, std::max(left.extent.first, right.extent.first));
-        }
         const bool crowd = is_crowd != nullptr && is_crowd[j] != 0;
-        iou[i * m + j] = overlap_ratio(common, left.area, right.area, crowd);
+        iou[i * m + j] = runs_overlap(summaries[i], a_ends + a.offsets[i], a[i].count,
+                                      b_summaries[j], b_ends + b.offsets[j], b[j].count, crowd);
       }
     }
   });
