@@ -105,7 +105,7 @@ def test_flip_mirrors_and_twice_is_nothing(masks, horizontal):
     flipped = ops.rle_flip(*batch, size, horizontal=horizontal)
 
     mirrored = [reference.rle_flip_reference(mask, horizontal=horizontal) for mask in masks]
-    assert equal(flipped, encode(np.array(mirrored).reshape(masks.shape)))
+    assert equal(flipped, encode(np.array(mirrored, dtype=bool).reshape(masks.shape)))
     assert equal(batch, ops.rle_flip(*flipped, size, horizontal=horizontal))
 
 
