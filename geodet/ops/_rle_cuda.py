@@ -4,6 +4,7 @@ Batches are checked by the very code that checks them on the CPU: run lengths ar
 of unknown length wait for the GPU anyway.
 """
 
+# ruff: noqa: PLR0917 - kernels take what their schema lists, by position
 import torch
 from torch import Tensor
 

@@ -7,6 +7,7 @@ holes; a mask is the union of its parts. Each level is told by offsets into the 
 Letters in shapes: p points, r rings, q parts, n masks.
 """
 
+# ruff: noqa: PLR0917 - kernels take what their schema lists, by position
 from typing import Any
 
 import numpy as np

@@ -9,6 +9,7 @@ take may hold runs of 0 anywhere; that all runs are 0 or more and add up is chec
 Letters in shapes: n and m are numbers of masks, t is a number of runs.
 """
 
+# ruff: noqa: PLR0917 - kernels take what their schema lists, by position
 import torch
 from torch import Tensor
 

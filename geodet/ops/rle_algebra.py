@@ -4,6 +4,7 @@ Batches are as in `geodet.ops.rle`; every result is canonical. Times are for one
 and width w, and none depends on the number of pixels.
 """
 
+# ruff: noqa: PLR0917 - kernels take what their schema lists, by position
 import numpy as np
 import numpy.typing as npt
 import torch
