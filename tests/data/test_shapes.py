@@ -322,6 +322,23 @@ def test_negative_numbers_are_refused(name):
         ShapesSource(values.pop("length"), **values)
 
 
+@pytest.mark.parametrize("lengths", [(0.0, 0.5), (0.6, 0.5), (0.5, 1.5)])
+def test_lengths_that_are_no_range_are_refused(lengths):
+    """Lengths are shares of the image side in ascending order."""
+    with pytest.raises(InvalidValueError, match="lengths"):
+        ShapesSource(1, seed=0, lengths=lengths)
+
+
+def test_lengths_bound_the_objects():
+    """The rotated box of every object is as long as `lengths` allows."""
+    source = ShapesSource(20, size=ImageSize(100, 140), seed=0, lengths=(0.4, 0.6))
+    longest = torch.cat([s.instances.extras["rotated_boxes"].cxcywha[:, 3] for s in source])
+    assert longest.numel() > 20
+    # float32 rounds the stored lengths
+    assert 40 * (1 - 1e-6) <= longest.min()
+    assert longest.max() <= 60 * (1 + 1e-6)
+
+
 @given(st.floats(-1e4, 1e4))
 def test_cos_sin_agree_with_the_c_library(angle_deg):
     """The portable cosine and sine agree with NumPy's."""

@@ -34,7 +34,6 @@ __all__ = ["LEAST_VISIBLE_PIXELS", "LEAST_VISIBLE_SHARE", "STUFF_NAMES", "Scene"
 STUFF_NAMES: Final = ("sky", "wall", "ground", "water")
 LEAST_VISIBLE_SHARE: Final = 0.25
 LEAST_VISIBLE_PIXELS: Final = 12
-_LENGTHS: Final = (0.12, 0.5)  # object length as a share of the shorter image side
 _CROWDING: Final = 0.3  # share of objects that are put next to another one
 
 
@@ -87,7 +86,9 @@ class _Figure:
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
 
-def compose(draws: Draws, height: int, width: int, max_objects: int) -> Scene:
+def compose(
+    draws: Draws, height: int, width: int, max_objects: int, lengths: tuple[float, float]
+) -> Scene:
     """Draw one scene.
 
     Args:
@@ -95,6 +96,7 @@ def compose(draws: Draws, height: int, width: int, max_objects: int) -> Scene:
         height: picture height in pixels.
         width: picture width in pixels.
         max_objects: most objects placed; at least one is, though it may prove too small to be seen.
+        lengths: least and greatest length of an object, as a share of the shorter image side.
     Returns:
         The picture with everything there is to know about it.
     Empty: a picture too small for any object to be seen has n = 0.
@@ -102,7 +104,7 @@ def compose(draws: Draws, height: int, width: int, max_objects: int) -> Scene:
     occupied = np.zeros((height, width), dtype=bool)
     figures: list[_Figure] = []
     for _ in range(1 + draws.integer(max_objects) if max_objects else 0):
-        figure = _place(draws, occupied, figures)
+        figure = _place(draws, occupied, figures, lengths)
         if figure is not None:
             figures.append(figure)
     picture, stuff, behind = _background(draws, height, width)
@@ -122,13 +124,18 @@ def compose(draws: Draws, height: int, width: int, max_objects: int) -> Scene:
     )
 
 
-def _place(draws: Draws, occupied: NDArray[np.bool_], nearer: list[_Figure]) -> _Figure | None:
+def _place(
+    draws: Draws,
+    occupied: NDArray[np.bool_],
+    nearer: list[_Figure],
+    lengths: tuple[float, float],
+) -> _Figure | None:
     """Draw a pose behind all that `occupied` holds; None when too little of it would be seen."""
     height, width = occupied.shape
     label = draws.integer(len(OUTLINES))
     outline = OUTLINES[label]
     skew = draws.uniform(0.0, 1.0)
-    share = _LENGTHS[0] + (_LENGTHS[1] - _LENGTHS[0]) * skew * skew  # small ones are common
+    share = lengths[0] + (lengths[1] - lengths[0]) * skew * skew  # small ones are common
     a = 0.5 * share * min(height, width)
     b = a * draws.uniform(*outline.widths)
     cx, cy = draws.uniform(0.04, 0.96) * width, draws.uniform(0.04, 0.96) * height

@@ -55,8 +55,10 @@ class ShapesSource:
         size: size of every picture in pixels.
         seed: a seed >= 0; another seed gives other pictures, for instance to evaluate on.
         max_objects: most objects in a picture; the number is drawn from 1 to this.
+        lengths: least and greatest length of an object as a share of the shorter image side;
+            short ones are more common.
     Raises:
-        InvalidValueError: a number is negative.
+        InvalidValueError: a number is negative, or `lengths` is no ascending pair in (0, 1].
     Empty: length 0 is a source of no picture; max_objects 0 gives backgrounds alone.
     """
 
@@ -64,11 +66,17 @@ class ShapesSource:
     size: ImageSize = attrs.field(default=ImageSize(128, 128), kw_only=True)
     seed: int = attrs.field(kw_only=True)
     max_objects: int = attrs.field(default=6, kw_only=True)
+    lengths: tuple[float, float] = attrs.field(default=(0.12, 0.5), kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         for name in ("length", "seed", "max_objects"):
             if getattr(self, name) < 0:
                 raise InvalidValueError(f"{name}: expected 0 or more, got {getattr(self, name)}")
+        least, greatest = self.lengths
+        if not 0 < least <= greatest <= 1:
+            raise InvalidValueError(
+                f"lengths: expected 0 < least <= greatest <= 1, got {self.lengths}"
+            )
 
     @property
     def label_map(self) -> LabelMap:
@@ -98,7 +106,7 @@ class ShapesSource:
         if not 0 <= index < self.length:
             raise IndexError(f"index: expected 0 <= index < {self.length}, got {index}")
         draws = Draws(self.seed, int(index))
-        scene = compose(draws, self.size.height, self.size.width, self.max_objects)
+        scene = compose(draws, self.size.height, self.size.width, self.max_objects, self.lengths)
         return Sample(
             image=torch.from_numpy(scene.image),
             instances=self._instances(scene),
