@@ -1,6 +1,7 @@
 """Several processes, started by torchrun, that train one model together."""
 
 import datetime
+import importlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -132,6 +133,10 @@ def process_group(
     if world_size == 1:
         yield Processes(device=device)
         return
+    # DistributedDataParallel imports this module, whose functions take the default group of that
+    # moment as a default argument. Imported before there is a group, they keep none alive: gloo's
+    # threads end with the group, and none meets an interpreter that is shutting down (SIGABRT).
+    importlib.import_module("torch.distributed.nn.functional")
     backend = "nccl" if device.type == "cuda" else "gloo"
     # One process may write checkpoints or draw pictures while the others wait.
     patience = datetime.timedelta(hours=1)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -46,17 +47,34 @@ def test_a_killed_run_resumes_bit_equal(start_tiny, tmp_path):
     assert [line["loss"] for line in lines[0]] == [line["loss"] for line in lines[1]]
 
 
-def test_two_processes_train_as_one(start_tiny, tmp_path):
+@pytest.fixture(scope="module")
+def two_processes(start_tiny, tmp_path_factory):
+    """Folder of a finished run of two gloo processes."""
+    folder = tmp_path_factory.mktemp("two")
+    finish(start_tiny(folder, 12, "--plain", processes=2))
+    return folder
+
+
+def test_two_processes_train_as_one(start_tiny, two_processes, tmp_path):
     """Two gloo processes with half a batch each give the losses of one with the whole batch."""
-    finish(start_tiny(tmp_path / "one", 12, "--plain"))
-    finish(start_tiny(tmp_path / "two", 12, "--plain", processes=2))
-    one, two = (read_metrics(tmp_path / name / "metrics.jsonl") for name in ("one", "two"))
+    finish(start_tiny(tmp_path, 12, "--plain"))
+    one, two = (read_metrics(path / "metrics.jsonl") for path in (tmp_path, two_processes))
     # Float32 sums of the same numbers in another order: about 1e-7 a step, growing slowly.
     assert [line["loss"] for line in two] == pytest.approx([line["loss"] for line in one], rel=2e-5)
     assert len(two) == 12
-    weights = [read_tensors(tmp_path / name / "final.safetensors") for name in ("one", "two")]
+    weights = [read_tensors(path / "final.safetensors") for path in (tmp_path, two_processes)]
     for name, value in weights[0].items():
         torch.testing.assert_close(weights[1][name], value, rtol=1e-3, atol=1e-5)
+
+
+def test_leaving_the_group_ends_its_threads(two_processes):
+    """A gloo thread that outlived its group could abort the process at the interpreter's end."""
+    if not Path("/proc/self/task").is_dir():
+        pytest.skip("no /proc: this system does not list native threads")
+    for rank in range(2):
+        names = (two_processes / f"threads_{rank}.txt").read_text().split()
+        assert names  # at least the main thread: the run did look
+        assert not [name for name in names if "gloo" in name]
 
 
 def test_only_the_newest_whole_checkpoints_stay(tiny, tmp_path):
