@@ -17,7 +17,7 @@ from torch import nn
 
 from geodet.data.label_map import LabelMap
 from geodet.engine import Checkpoints, load_weights, read_tensors, write_tensors
-from geodet.errors import CheckpointError
+from geodet.errors import CheckpointError, DtypeError, InvalidValueError
 from geodet.recipes.text import from_data, to_data
 from geodet.recipes.train_recipe import TrainRecipe
 
@@ -51,13 +51,25 @@ class Description:
         """Read what `to_data` gave.
 
         Raises:
-            CheckpointError: an entry is missing.
+            CheckpointError: an entry is missing, or the classes in it are no classes.
             RecipeError: the recipe in it is no longer valid.
         """
+        if not isinstance(data, Mapping):
+            raise CheckpointError(f"{source}: expected an object, got {type(data).__name__}")
         missing = {"class_names", "dataset_ids", "recipe"} - set(data)
         if missing:
-            raise CheckpointError(f"{source}: expected the entries {sorted(missing)}, got none")
-        label_map = LabelMap(tuple(data["class_names"]), tuple(data["dataset_ids"]))
+            raise CheckpointError(
+                f"{source}: expected the entries {sorted(missing)}, they are missing"
+            )
+        for entry in ("class_names", "dataset_ids"):
+            if not isinstance(data[entry], list):
+                raise CheckpointError(
+                    f"{source}: {entry}: expected a list, got {data[entry]!r:.60}"
+                )
+        try:
+            label_map = LabelMap(tuple(data["class_names"]), tuple(data["dataset_ids"]))
+        except (InvalidValueError, DtypeError) as error:
+            raise CheckpointError(f"{source}: {error}") from error
         recipe = from_data(data["recipe"], TrainRecipe, source=f"recipe in {source}")
         return cls(recipe=recipe, label_map=label_map)
 
@@ -114,7 +126,7 @@ def describe_weights(weights: Path) -> Description | None:
             data = json.loads(path.read_text("utf-8"))
         except ValueError as error:
             raise CheckpointError(f"{path}: not JSON: {error}") from error
-        if name == "state.json":
+        if name == "state.json" and isinstance(data, dict):
             data = data.get("description", {})
         return Description.from_data(data, source=str(path))
     return None

@@ -121,3 +121,21 @@ def test_other_classes_are_refused_with_the_first_difference():
         check_same_classes(cats, LabelMap(("cat", "dog"), (1, 2)))
     with pytest.raises(EvaluationError, match="knows 2, the data have 1"):
         check_same_classes(cats, LabelMap(("cat",), (1,)))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "expected an object, got list"),
+        ('{"class_names": [', "not JSON"),
+        ('{"recipe": {}}', r"\['class_names', 'dataset_ids'\]"),
+        ('{"class_names": 3, "dataset_ids": [1], "recipe": {}}', "class_names: expected a list"),
+        ('{"class_names": ["a"], "dataset_ids": ["1"], "recipe": {}}', "expected integers"),
+        ('{"class_names": ["a"], "dataset_ids": [1, 2], "recipe": {}}', "expected 1 ids"),
+    ],
+)
+def test_a_broken_description_is_named(text, message, tmp_path):
+    """A damaged model.json is one message that begins with its path."""
+    (tmp_path / "model.json").write_text(text)
+    with pytest.raises(CheckpointError, match=f"(?s)^{tmp_path}.*{message}"):
+        describe_weights(tmp_path / "model.safetensors")
