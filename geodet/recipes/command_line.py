@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +12,8 @@ from rich.console import Console
 from geodet.errors import GeodetError, RecipeError
 
 __all__ = ["add_common_options", "command_parser", "print_json", "run_command", "status_console"]
+
+_CLOSED_STDOUT = 128 + 13  # what a shell reports of a command that SIGPIPE ended
 
 
 def command_parser(program: str, description: str, epilog: str) -> argparse.ArgumentParser:
@@ -49,16 +52,21 @@ def run_command(
 
     Returns:
         Its exit code; 2 when recipe or usage is wrong, 1 after another error of geodet's (one
-        message on stderr, no traceback), 130 after Ctrl-C.
+        message on stderr, no traceback), 130 after Ctrl-C, 141 when nobody reads stdout any more.
     """
     options = parser.parse_args(arguments)
     try:
-        return command(options)
+        code = command(options)
+        sys.stdout.flush()  # here, where a closed or full stdout is still a message
     except GeodetError as error:
         if options.traceback:
             raise
         sys.stderr.write(f"{parser.prog}: error: {error}\n")
         return 2 if isinstance(error, RecipeError) else 1
+    except BrokenPipeError:  # who reads stdout has seen enough, as `| head` does
+        # Python flushes stdout once more at its end; nothing may be left that fails again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _CLOSED_STDOUT
     except OSError as error:  # a full disk, a folder without permission; names its file
         if options.traceback:
             raise
@@ -67,6 +75,7 @@ def run_command(
     except KeyboardInterrupt:
         sys.stderr.write(f"\n{parser.prog}: interrupted\n")
         return 130
+    return code
 
 
 def status_console(*, quiet: bool = False) -> Console:
