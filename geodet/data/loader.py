@@ -43,22 +43,22 @@ class _Samples(Dataset[Any]):
             try:
                 samples.append(self._mapper(epoch, index))
             except Exception as error:  # noqa: BLE001 (any error must come back with the sample's name)
-                return self._failure(error, epoch, index)
+                return self._failure(error, index)
         try:
             return pack(Batch.from_samples(samples))
         except GeodetError as error:
             return _Failure(DataError, str(error), traceback.format_exc())
 
-    def _failure(self, error: Exception, epoch: int, index: int) -> _Failure:
+    def _failure(self, error: Exception, index: int) -> _Failure:
         kind = type(error) if isinstance(error, DataError) else DataError
         what = str(error) if isinstance(error, GeodetError) else f"{type(error).__name__}: {error}"
         try:
             name = self._mapper.source.describe(index)
         except Exception:  # noqa: BLE001 (a source too broken to name its sample)
             name = "no name"
-        return _Failure(
-            kind, f"sample {index} ({name}), epoch {epoch}: {what}", traceback.format_exc()
-        )
+        # Most messages of a source begin with the file already.
+        where = "" if name.split(" (")[0] in what else f" ({name})"
+        return _Failure(kind, f"sample {index}{where}: {what}", traceback.format_exc())
 
 
 def _as_it_is(value: Any) -> Any:
