@@ -329,6 +329,25 @@ def test_lengths_that_are_no_range_are_refused(lengths):
         ShapesSource(1, seed=0, lengths=lengths)
 
 
+@pytest.mark.parametrize("pattern", [-0.1, 1.5])
+def test_a_pattern_that_is_no_share_is_refused(pattern):
+    """The contrast of patterns is a share."""
+    with pytest.raises(InvalidValueError, match="pattern"):
+        ShapesSource(1, seed=0, pattern=pattern)
+
+
+def test_pattern_changes_pixels_but_no_truth():
+    """Fainter patterns leave every object where it is, and flatten the colours inside it."""
+    loud, flat = (ShapesSource(8, seed=0, pattern=pattern) for pattern in (1.0, 0.0))
+    spread = {1.0: 0.0, 0.0: 0.0}
+    for one, other in zip(loud, flat, strict=True):
+        assert one.instances.masks.equal(other.instances.masks)
+        for pattern, sample in ((1.0, one), (0.0, other)):
+            for mask in sample.instances.masks.data:
+                spread[pattern] += sample.image[:, mask].float().std(dim=1).mean().item()
+    assert spread[0.0] < 0.7 * spread[1.0]
+
+
 def test_lengths_bound_the_objects():
     """The rotated box of every object is as long as `lengths` allows."""
     source = ShapesSource(20, size=ImageSize(100, 140), seed=0, lengths=(0.4, 0.6))

@@ -87,7 +87,13 @@ class _Figure:
 
 
 def compose(
-    draws: Draws, height: int, width: int, max_objects: int, lengths: tuple[float, float]
+    draws: Draws,
+    height: int,
+    width: int,
+    *,
+    max_objects: int,
+    lengths: tuple[float, float],
+    pattern: float,
 ) -> Scene:
     """Draw one scene.
 
@@ -97,6 +103,7 @@ def compose(
         width: picture width in pixels.
         max_objects: most objects placed; at least one is, though it may prove too small to be seen.
         lengths: least and greatest length of an object, as a share of the shorter image side.
+        pattern: contrast of the patterns on objects, 0 (flat colours) to 1.
     Returns:
         The picture with everything there is to know about it.
     Empty: a picture too small for any object to be seen has n = 0.
@@ -109,7 +116,7 @@ def compose(
             figures.append(figure)
     picture, stuff, behind = _background(draws, height, width)
     for figure in reversed(figures):
-        _paint(draws, picture, figure, behind)
+        _paint(draws, picture, figure, behind, np.float32(pattern))
     return Scene(
         image=_expose(draws, picture),
         labels=np.array([figure.label for figure in figures], dtype=np.int64),
@@ -239,7 +246,9 @@ def _draw_line(draws: Draws, picture: Plane) -> None:
     picture += (colour - picture) * weight
 
 
-def _paint(draws: Draws, picture: Plane, figure: _Figure, behind: list[Colour]) -> None:
+def _paint(
+    draws: Draws, picture: Plane, figure: _Figure, behind: list[Colour], pattern: np.float32
+) -> None:
     """Paint one object over whatever lies behind it, its head in a colour of its own."""
     a, b = figure.half
     colour = contrasting_colour(draws, behind, 110.0)
@@ -257,9 +266,9 @@ def _paint(draws: Draws, picture: Plane, figure: _Figure, behind: list[Colour]) 
     else:
         height, width = figure.distance.shape
         weight = blobs(draws, height, width, 0.3 * a)
-    paint = mix(colour, other, weight)
+    paint = mix(colour, other, pattern * weight)
     head = np.array(contrasting_colour(draws, [colour, *behind], 140.0), dtype=np.float32)
-    paint += (head[:, None, None] - paint) * gradient(figure.u, 0.45 * a - 0.5, 1.0)
+    paint += (head[:, None, None] - paint) * (pattern * gradient(figure.u, 0.45 * a - 0.5, 1.0))
     if draws.chance(0.5):  # a rim one or two pixels wide, darker or lighter
         rim = np.float32(draws.uniform(-0.45, 0.3))
         paint *= 1 + rim * np.clip(figure.distance + np.float32(1.8), 0, 1)

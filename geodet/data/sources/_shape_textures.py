@@ -85,14 +85,16 @@ def mix(first: Colour, second: Colour, weight: Plane) -> Plane:
 
 def gradient(u: Plane, start: float, length: float) -> Plane:
     """Rise from 0 at u = start to 1 at start + length."""
-    return np.clip((u - np.float32(start)) * np.float32(1 / length), 0, 1)
+    risen: Plane = np.clip((u - np.float32(start)) * np.float32(1 / length), 0, 1)
+    return risen
 
 
 def stripes(u: Plane, period: float, phase: float) -> Plane:
     """Stripes with edges about one pixel soft; u in pixels, phase in periods."""
     scaled = u * np.float32(1 / period) + np.float32(phase)
     wave = np.abs(scaled - np.floor(scaled) - np.float32(0.5))  # 0.5 .. 0 .. 0.5
-    return np.clip((wave - np.float32(0.25)) * np.float32(period) + np.float32(0.5), 0, 1)
+    soft: Plane = np.clip((wave - np.float32(0.25)) * np.float32(period) + np.float32(0.5), 0, 1)
+    return soft
 
 
 def checks(u: Plane, v: Plane, period: float, phase: float) -> Plane:

@@ -57,8 +57,10 @@ class ShapesSource:
         max_objects: most objects in a picture; the number is drawn from 1 to this.
         lengths: least and greatest length of an object as a share of the shorter image side;
             short ones are more common.
+        pattern: contrast of the patterns on objects, from 0 (flat colours: easy) to 1.
     Raises:
-        InvalidValueError: a number is negative, or `lengths` is no ascending pair in (0, 1].
+        InvalidValueError: a number is negative, `lengths` is no ascending pair in (0, 1], or
+            `pattern` is not in [0, 1].
     Empty: length 0 is a source of no picture; max_objects 0 gives backgrounds alone.
     """
 
@@ -67,6 +69,7 @@ class ShapesSource:
     seed: int = attrs.field(kw_only=True)
     max_objects: int = attrs.field(default=6, kw_only=True)
     lengths: tuple[float, float] = attrs.field(default=(0.12, 0.5), kw_only=True)
+    pattern: float = attrs.field(default=1.0, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         for name in ("length", "seed", "max_objects"):
@@ -77,6 +80,8 @@ class ShapesSource:
             raise InvalidValueError(
                 f"lengths: expected 0 < least <= greatest <= 1, got {self.lengths}"
             )
+        if not 0 <= self.pattern <= 1:
+            raise InvalidValueError(f"pattern: expected 0 to 1, got {self.pattern}")
 
     @property
     def label_map(self) -> LabelMap:
@@ -106,7 +111,14 @@ class ShapesSource:
         if not 0 <= index < self.length:
             raise IndexError(f"index: expected 0 <= index < {self.length}, got {index}")
         draws = Draws(self.seed, int(index))
-        scene = compose(draws, self.size.height, self.size.width, self.max_objects, self.lengths)
+        scene = compose(
+            draws,
+            self.size.height,
+            self.size.width,
+            max_objects=self.max_objects,
+            lengths=self.lengths,
+            pattern=self.pattern,
+        )
         return Sample(
             image=torch.from_numpy(scene.image),
             instances=self._instances(scene),
