@@ -35,7 +35,11 @@ def recipe() -> TrainRecipe:
                 channel_order="bgr", mean=(103.53, 116.28, 123.675), std=(1.0, 1.0, 1.0)
             ),
         ),
-        data=CocoRecipe(root=Path("datasets/coco"), keep_empty=False),
+        data=CocoRecipe(
+            root=Path("datasets/coco"),
+            keep_empty=False,
+            on_bad="skip",  # two boxes of train2017 have no width or no height
+        ),
         optimizer=Sgd(lr=0.02, momentum=0.9, weight_decay=1e-4),
         schedule=MultiStep(milestones=(210_000, 250_000), warmup_steps=1000),
         steps=270_000,

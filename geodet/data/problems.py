@@ -58,5 +58,6 @@ def fail_or_warn(source: str, problems: Sequence[Problem], *, skip: bool) -> Non
         return
     raise DataError(
         f"{source}: {len(problems)} broken {'entries' if many else 'entry'}:{shown}{rest}\n"
-        f'Correct the file, or pass on_bad="skip" to leave {"them" if many else "it"} out.'
+        f'Correct the file, or leave {"them" if many else "it"} out: on_bad="skip" in Python, '
+        "--set data.on_bad=skip on the command line."
     )

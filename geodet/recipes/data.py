@@ -1,7 +1,7 @@
 """Recipes of data: where it lies, and how images are resized and flipped."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 import torch
@@ -34,6 +34,10 @@ class CocoRecipe:
         val_annotations: their annotation file.
         masks: read segmentations too.
         keep_empty: train on images without objects, as negatives.
+        on_bad: "error" refuses annotation files with broken entries; "skip" leaves the entries
+            out, with one warning.
+        apply_exif: turn images upright as their EXIF orientation says; false for annotations that
+            were drawn on the pixels as stored.
         short_edges: in training, the shorter side is resized to one of these, pixels.
         max_long_edge: most pixels of the longer side; None sets no limit.
         test_short_edge: the shorter side in validation and prediction.
@@ -47,6 +51,8 @@ class CocoRecipe:
     val_annotations: Path = Path("annotations/instances_val2017.json")
     masks: bool = True
     keep_empty: bool = True
+    on_bad: Literal["error", "skip"] = "error"
+    apply_exif: bool = True
     short_edges: tuple[int, ...] = attrs.field(
         default=(640, 672, 704, 736, 768, 800), validator=wholes()
     )
@@ -88,7 +94,14 @@ class CocoRecipe:
                 f"data.root: no folder {self.root} here; use --set data.root=... "
                 "(a relative path starts where the command is run)"
             )
-        return CocoSource(self.root / images, self.root / annotations, masks=self.masks, **options)
+        return CocoSource(
+            self.root / images,
+            self.root / annotations,
+            masks=self.masks,
+            on_bad=self.on_bad,
+            apply_exif=self.apply_exif,
+            **options,
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -100,6 +113,8 @@ class ShapesRecipe:
         val_length: number of validation images.
         side: height and width of every image, pixels.
         max_objects: most objects in an image.
+        lengths: least and greatest length of an object as a share of the image side.
+        pattern: contrast of the patterns on objects, from 0 (flat colours: easy) to 1.
         seed: of the training images; validation images have the next one.
         flip: probability of mirroring left and right in training.
     """
@@ -108,6 +123,8 @@ class ShapesRecipe:
     val_length: int = attrs.field(default=200, validator=whole())
     side: int = attrs.field(default=128, validator=whole(at_least=32))
     max_objects: int = attrs.field(default=6, validator=whole())
+    lengths: tuple[float, float] = (0.12, 0.5)
+    pattern: float = attrs.field(default=1.0, validator=fraction)
     seed: int = attrs.field(default=0, validator=whole(at_least=0))
     flip: float = attrs.field(default=0.5, validator=fraction)
 
@@ -135,7 +152,14 @@ class ShapesRecipe:
 
     def _source(self, length: int, seed: int) -> Source:
         size = ImageSize(self.side, self.side)
-        return ShapesSource(length, size=size, seed=seed, max_objects=self.max_objects)
+        return ShapesSource(
+            length,
+            size=size,
+            seed=seed,
+            max_objects=self.max_objects,
+            lengths=self.lengths,
+            pattern=self.pattern,
+        )
 
 
 DataRecipe = CocoRecipe | ShapesRecipe

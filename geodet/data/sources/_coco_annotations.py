@@ -118,7 +118,8 @@ def _same_kind(
                 Problem(
                     _where(position, row.annotation_id, row.image, context),
                     "segmentation: expected a mask, as other annotations of the file have, got "
-                    "none; pass masks=False to use the boxes only",
+                    "none; masks=False (--set data.masks=false on the command line) uses the boxes "
+                    "only",
                     context.images.ids[row.image],
                     row.annotation_id,
                 )

@@ -241,7 +241,8 @@ class CocoSource:
         if self._apply_exif and orientation >= 5:
             return (
                 f"{text}. EXIF orientation {orientation} turns the stored pixels: the annotations "
-                f"seem to refer to them unturned. Pass apply_exif=False, or annotate upright images"
+                f"seem to refer to them unturned. Pass apply_exif=False "
+                f"(--set data.apply_exif=false on the command line), or annotate upright images"
             )
         if not self._apply_exif and orientation >= 5:
             return f"{text}. EXIF orientation {orientation} is not applied: pass apply_exif=True"
