@@ -6,6 +6,7 @@ from geodet.engine.callbacks import (
     LogMetrics,
     StepReport,
     TrainingResult,
+    WatchCount,
     evaluation_mode,
 )
 from geodet.engine.checkpoint import Checkpoint, Checkpoints
@@ -45,6 +46,7 @@ __all__ = [
     "Trainer",
     "TrainingResult",
     "Warmup",
+    "WatchCount",
     "choose_device",
     "clip_gradients",
     "evaluation_mode",

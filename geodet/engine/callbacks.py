@@ -28,8 +28,11 @@ __all__ = [
     "LogMetrics",
     "StepReport",
     "TrainingResult",
+    "WatchCount",
     "evaluation_mode",
 ]
+
+_IMAGES_SHOWN = 8
 
 
 @attrs.frozen(kw_only=True)
@@ -43,6 +46,8 @@ class StepReport:
         learning_rate: rate of this update.
         gradient_norm: common 2-norm of all gradients before clipping.
         image_ids: the images of this process's part of the batch.
+        counts: what the model counted in this step, such as its positive anchors, averaged over
+            processes.
         images: number of images in the whole batch, all processes together.
         data_seconds: time spent waiting for the batch.
         step_seconds: time of the whole step, waiting included.
@@ -57,12 +62,14 @@ class StepReport:
     images: int
     data_seconds: float
     step_seconds: float
+    counts: Mapping[str, float] = attrs.field(factory=dict)
 
     def metrics(self) -> dict[str, float]:
         """Return the numbers worth keeping, by name."""
         return {
             "loss": self.total,
             **{f"loss/{name}": value for name, value in self.losses.items()},
+            **{f"count/{name}": value for name, value in self.counts.items()},
             "learning_rate": self.learning_rate,
             "gradient_norm": self.gradient_norm,
             "images_per_second": self.images / max(self.step_seconds, 1e-9),
@@ -129,6 +136,43 @@ class LogMetrics(Callback):
     def close(self) -> None:
         """Flush and close the files."""
         self._writer.close()
+
+
+class WatchCount(Callback):
+    """Warn when something that the model counts stays zero.
+
+    Args:
+        name: of the count; steps without it are not judged.
+        every: number of steps after which it must not be zero in all.
+        warn: called with the message, which names the first images of these steps.
+        advice: what it may mean and what to do; the end of the message.
+    """
+
+    def __init__(self, name: str, *, every: int, warn: Callable[[str], None], advice: str) -> None:
+        self._name = name
+        self._every = every
+        self._warn = warn
+        self._advice = advice
+        self._image_ids: list[int | str] = []
+        self._steps = 0
+
+    def after_step(self, trainer: "Trainer", report: StepReport) -> None:
+        """Count on, and warn when a period of zeros is over."""
+        del trainer
+        if report.counts.get(self._name, 1.0) > 0.0:
+            self._image_ids, self._steps = [], 0
+            return
+        self._image_ids += report.image_ids
+        self._steps += 1
+        if self._steps == self._every:
+            shown = ", ".join(map(repr, self._image_ids[:_IMAGES_SHOWN]))
+            more = len(self._image_ids) - _IMAGES_SHOWN
+            rest = f" and {more} more" if more > 0 else ""
+            self._warn(
+                f"warning: steps {report.step - self._steps + 1} to {report.step}: {self._name} "
+                f"is 0 in images {shown}{rest}; {self._advice}"
+            )
+            self._image_ids, self._steps = [], 0
 
 
 class EvaluateEvery(Callback):

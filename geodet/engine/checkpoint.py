@@ -277,6 +277,6 @@ def _why_not_saved(path: Path, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
             f"{path}: the disk is full; free some space, then continue with --resume "
-            "(earlier checkpoints are whole)"
+            "(any earlier checkpoint is whole)"
         )
     return f"{path}: cannot be written: {error}"

@@ -62,7 +62,8 @@ class Trainer:
     """Train a model for a number of steps.
 
     Args:
-        model: `model(images, targets)` returns named losses, each [] float.
+        model: `model(images, targets)` returns named losses, each [] float. When it has an
+            attribute `counts` of named [] tensors, those of the last losses, they are reported.
         batches: where batches come from; drawn again from the start when they end.
         optimizer: its `defaults["lr"]` is the base learning rate.
         schedule: factor of that rate at each step.
@@ -185,12 +186,15 @@ class Trainer:
                 raise
             return received()
         loaded = time.perf_counter()
-        losses, gradient_norm, learning_rate, stop = self._update(model, batch, received() or 0)
+        losses, counts, gradient_norm, learning_rate, stop = self._update(
+            model, batch, received() or 0
+        )
         self.step += 1
         end = time.perf_counter()
         report = StepReport(
             step=self.step,
             losses=losses,
+            counts=counts,
             total=sum(losses.values()),
             learning_rate=learning_rate,
             gradient_norm=gradient_norm,
@@ -205,7 +209,7 @@ class Trainer:
 
     def _update(
         self, model: nn.Module, batch: BatchLike, received: int
-    ) -> tuple[dict[str, float], float, float, int]:
+    ) -> tuple[dict[str, float], dict[str, float], float, float, int]:
         """Forward, backward, check, update. The weights change only if all numbers are finite."""
         device = self.processes.device
         learning_rate = set_learning_rate(self.optimizer, self.schedule.factor(self.step))
@@ -223,18 +227,22 @@ class Trainer:
         except torch.cuda.OutOfMemoryError as error:
             raise TrainingError(_out_of_memory(self.step + 1, batch)) from error
         norm = clip_gradients(self.model.parameters(), self._clip_norm)
-        # One transfer and one exchange a step: losses, gradient norm, and the wish to stop.
+        # One transfer and one exchange a step: losses, gradient norm, wish to stop, counts.
         own = torch.cat([values.detach(), norm.detach().float().view(1).to(values.device)])
         wish = own.new_tensor([float(received)])
-        shared = self.processes.mean(torch.cat([own, wish])).tolist()
-        named = dict(zip(names, shared, strict=False))
-        gradient_norm = shared[-2]
-        if not bool(torch.tensor(shared[:-1]).isfinite().all()):
+        counts: Mapping[str, Tensor] = getattr(self.model, "counts", {})
+        counted = [counts[name].detach().to(own) for name in sorted(counts)]
+        shared = self.processes.mean(torch.cat([own, wish, *(one.view(1) for one in counted)]))
+        numbers = shared.tolist()
+        named = dict(zip(names, numbers, strict=False))
+        gradient_norm, wished = numbers[len(names) : len(names) + 2]
+        mean_counts = dict(zip(sorted(counts), numbers[len(names) + 2 :], strict=True))
+        if not bool(torch.tensor([*named.values(), gradient_norm]).isfinite().all()):
             raise TrainingError(self._not_finite(names, own.tolist(), batch))
         self.optimizer.step()
         # a signal that reached one process stops all; its number may differ only in a mixture
-        stop = received if received else 15 * int(shared[-1] > 0)
-        return named, gradient_norm, learning_rate, stop
+        stop = received if received else 15 * int(wished > 0)
+        return named, mean_counts, gradient_norm, learning_rate, stop
 
     def _stream(self) -> Iterator[BatchLike]:
         while True:
@@ -265,7 +273,7 @@ class Trainer:
         images = ", ".join(repr(image_id) for image_id in batch.image_ids)
         return (
             f"step {step}: {', '.join(bad)}; expected finite numbers. Images: {images}. "
-            "The weights are as before this step and the last checkpoint is good: look at the "
+            "The weights are as before this step, and any checkpoint is good: look at the "
             "annotations of these images, lower optimizer.lr, lengthen the warm-up or set clip_norm"
         )
 

@@ -131,6 +131,6 @@ def _writing_failed(path: Path, error: Exception) -> str:
     if full or "StorageFull" in str(error):
         return (
             f"{path}: the disk is full; free some space, then continue with --resume "
-            "(earlier checkpoints are whole)"
+            "(any earlier checkpoint is whole)"
         )
     return f"{path}: cannot be written: {error}"
