@@ -62,6 +62,8 @@ def main(
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+    if options.out is not None:
+        _check_writable(options.out)  # before the work, not after it
     weights = find_weights(options.weights)
     described = describe_weights(weights)
     if options.config is not None:
@@ -87,14 +89,22 @@ def _evaluate(options: argparse.Namespace) -> int:
         )
         if not processes.is_main:
             return 0
-    if options.out is not None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(report.to_dict(), indent=1) + "\n", "utf-8")
     if options.json:
         print_json(report.to_dict())
     else:
         print(report.to_table())
+    if options.out is not None:
+        options.out.write_text(json.dumps(report.to_dict(), indent=1) + "\n", "utf-8")
     return 0
+
+
+def _check_writable(path: Path) -> None:
+    """Raise OSError when a file cannot be written; what is in it stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not path.exists()
+    path.open("a").close()
+    if is_new:
+        path.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,9 @@ _EPILOG = """\
   python -m geodet.predict runs/mine photos/ --out found --score 0.3
 
 DIR receives one picture an image and predictions.json: COCO result rows (bbox as x, y, width,
-height in pixels, category_id of the training data, RLE masks) whose image_id is the file name.
+height in pixels, category_id of the training data, RLE masks) whose image_id is the file name,
+with folders in front where two files share a name. A file that cannot be read is named at the
+end, the others are done, and the exit code is 1.
 """
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 
@@ -66,6 +68,7 @@ def main(
 
 def _predict(options: argparse.Namespace) -> int:
     files = _list_images(options.images)
+    pictures_of = _picture_paths(files, options.out)
     weights = find_weights(options.weights)
     described = describe_weights(weights)
     if described is None:
@@ -83,7 +86,7 @@ def _predict(options: argparse.Namespace) -> int:
         instances = found[found.scores >= options.score]
         rows += to_coco_results(name, instances, described.label_map)
         picture = draw_instances(image, instances, class_names=predictor.class_names)
-        pictures.append(options.out / (Path(name).stem + ".png"))
+        pictures.append(pictures_of[name])
         save_image(picture, pictures[-1])
         console.print(f"{name}: {len(instances)} objects")
     path = options.out / "predictions.json"
@@ -134,15 +137,49 @@ def _list_images(given: Sequence[Path]) -> list[tuple[str, Path]]:
         else:
             raise DataError(f"{path}: no such file or folder")
     unique = list(dict.fromkeys(paths))
-    stems = [path.stem for path in unique]
-    return [
-        (path.name if stems.count(path.stem) == 1 else "_".join(path.parts[-2:]), path)
-        for path in unique
-    ]
+    names: dict[Path, str] = {}
+    depth = 0
+    while len(names) < len(unique):  # distinct paths differ at full depth at the latest
+        depth += 1
+        ends = {path: "/".join(path.parts[-depth:]) for path in unique}
+        counts = Counter(ends.values())
+        for path in unique:
+            if counts[ends[path]] == 1:
+                names.setdefault(path, ends[path])
+    return [(names[path], path) for path in unique]
+
+
+def _picture_paths(files: Sequence[tuple[str, Path]], folder: Path) -> dict[str, Path]:
+    """Return where the picture of each name goes: no two share a file, and none is an input.
+
+    Raises:
+        RecipeError: a picture would overwrite an image that was given.
+    """
+    flat = {name: name.replace("/", "_") for name, _ in files}
+    stems = Counter(Path(each).stem for each in flat.values())
+    inputs = {path.resolve() for _, path in files}
+    pictures: dict[str, Path] = {}
+    taken: set[str] = set()
+    for name, file_name in flat.items():
+        stem = Path(file_name).stem
+        stem = stem if stems[stem] == 1 else file_name  # a.jpg and a.bmp: a.jpg.png, a.bmp.png
+        while f"{stem}.png" in taken:
+            stem += "_"
+        taken.add(f"{stem}.png")
+        pictures[name] = folder / f"{stem}.png"
+        if pictures[name].resolve() in inputs:
+            raise RecipeError(
+                f"--out {folder}: {pictures[name]} is one of the images given and would be "
+                "overwritten; choose another folder"
+            )
+    return pictures
 
 
 def _score(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
     if not 0.0 <= value <= 1.0:
         raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, got {text}")
     return value

@@ -20,8 +20,10 @@ from geodet.engine import (
     ShowProgress,
     Trainer,
     TrainingResult,
+    WatchCount,
     process_group,
 )
+from geodet.errors import RecipeError
 from geodet.evaluation import CocoReport
 from geodet.recipes import (
     BuiltTraining,
@@ -91,9 +93,6 @@ def _train(options: argparse.Namespace) -> int:
         console = status_console(quiet=not processes.is_main)
         built = recipe.build(processes)
         folder = resumed or processes.gather(choose_new_folder(options.out, config))[0]
-        if processes.is_main:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "recipe.json").write_text(to_text(recipe), "utf-8")
         run = _Run(recipe, built, folder, processes, console)
         result = run.train(resume=resumed is not None)
         if result.stop_signal is not None:
@@ -137,7 +136,13 @@ class _Run:
         self._report: CocoReport | None = None
 
     def train(self, *, resume: bool) -> TrainingResult:
-        """Train, from the latest checkpoint of the folder when resuming."""
+        """Train, from the latest checkpoint of the folder when resuming.
+
+        Raises:
+            RecipeError: the run to resume went further than the recipe's steps.
+            CheckpointError, InvalidValueError: the recipe does not fit the run to resume, which
+                stays as it was.
+        """
         recipe, built = self._recipe, self._built
         trainer = Trainer(
             built.model,
@@ -156,6 +161,12 @@ class _Run:
             latest = Checkpoints(self._folder / "checkpoints").latest()
             if latest is not None:
                 trainer.resume(latest)
+            if trainer.step > recipe.steps:
+                raise RecipeError(
+                    f"steps: expected {trainer.step} or more (updates that {latest} has made), "
+                    f"got {recipe.steps}"
+                )
+        self._write_recipe()
         weights = sum(each.numel() for each in built.model.parameters())
         self._console.print(
             f"run {self._folder}: steps {trainer.step} to {recipe.steps} of {recipe.batch_size} "
@@ -163,6 +174,15 @@ class _Run:
             f"{weights / 1e6:.2f} million weights"
         )
         return trainer.run()
+
+    def _write_recipe(self) -> None:
+        # Not before everything fits: a failed attempt must not change the recipe of a good run.
+        if not self._processes.is_main:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        part = self._folder / ".recipe.json.part"
+        part.write_text(to_text(self._recipe), "utf-8")
+        part.replace(self._folder / "recipe.json")
 
     def finish(self) -> CocoReport:
         """Write the trained model, its evaluation and pictures."""
@@ -189,6 +209,15 @@ class _Run:
         callbacks: list[Callback] = [LogMetrics(writer, every=recipe.log_every)]
         if main:
             callbacks.append(ShowProgress(self._console, every=recipe.log_every))
+            callbacks.append(
+                WatchCount(
+                    "rpn_positive",
+                    every=recipe.log_every,
+                    warn=lambda text: self._console.print(text, markup=False),
+                    advice="these images have no objects, or none that an anchor fits: see "
+                    "model.rpn.anchor_sizes",
+                )
+            )
         return [
             *callbacks,
             # before the evaluation, which may take longer than anyone lets it run

@@ -11,7 +11,7 @@ from geodet.data.loader import Loader, build_loader
 from geodet.data.mapping import TrainMapper
 from geodet.data.sources.source import Source
 from geodet.engine import Processes, Schedule
-from geodet.errors import RecipeError
+from geodet.errors import DataError, RecipeError
 from geodet.recipes.data import DataRecipe
 from geodet.recipes.fields import number, whole
 from geodet.recipes.models import ModelRecipe
@@ -96,6 +96,8 @@ class TrainRecipe:
         share = own.share_of(self.batch_size)
         train, validation = self.data.build_train(), self.data.build_validation()
         label_map = self._label_map(train, validation)
+        if len(train) == 0:
+            raise DataError(f"data: expected at least one training image, got none: {train!r}")
         if len(train) < self.batch_size:
             raise RecipeError(
                 f"batch_size: expected at most {len(train)} (the training images), "
