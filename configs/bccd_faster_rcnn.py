@@ -23,9 +23,9 @@ from geodet.recipes import (
 def recipe() -> TrainRecipe:
     return TrainRecipe(
         model=FasterRcnnRecipe(
-            backbone=ResNetFpnRecipe(depth=18, width=32, fpn_channels=96, norm="group"),
+            backbone=ResNetFpnRecipe(depth=18, width=24, fpn_channels=64, norm="batch"),
             rpn=RpnRecipe(
-                anchor_sizes=(16.0, 32.0, 64.0, 96.0, 128.0),
+                anchor_sizes=(12.0, 24.0, 48.0, 96.0, 128.0),
                 samples_per_image=128,
                 train_before_nms=500,
                 train_after_nms=300,
@@ -33,7 +33,7 @@ def recipe() -> TrainRecipe:
                 test_after_nms=300,
             ),
             box_head=BoxHeadRecipe(
-                fc_features=(256, 256), samples_per_image=128, canonical_size=112.0
+                fc_features=(256, 256), samples_per_image=96, canonical_size=112.0
             ),
         ),
         data=CocoRecipe(
@@ -43,16 +43,18 @@ def recipe() -> TrainRecipe:
             val_images=Path("JPEGImages"),
             val_annotations=Path("coco/instances_val.json"),
             masks=False,
-            short_edges=(256, 288, 320),
+            short_edges=(224, 240, 256, 272, 288),
             max_long_edge=480,
-            test_short_edge=288,
+            test_short_edge=256,
         ),
-        optimizer=AdamW(lr=5e-4),
+        optimizer=AdamW(lr=1e-3),
         schedule=Cosine(warmup_steps=100, warmup_start=0.05),
-        steps=1500,
+        steps=2000,
         batch_size=4,
         evaluate_every=500,
         checkpoint_every=250,
         log_every=10,
         clip_norm=5.0,
+        precision="bf16",
+        channels_last=True,
     )

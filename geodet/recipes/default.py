@@ -18,7 +18,7 @@ def default_recipe() -> TrainRecipe:
     """Return the built-in run, small enough for minutes on two CPU cores."""
     return TrainRecipe(
         model=MaskRcnnRecipe(
-            backbone=ResNetFpnRecipe(depth=18, width=24, fpn_channels=64, norm="group"),
+            backbone=ResNetFpnRecipe(depth=18, width=24, fpn_channels=64, norm="batch"),
             rpn=RpnRecipe(
                 anchor_sizes=(12.0, 24.0, 48.0, 96.0, 128.0),
                 samples_per_image=64,
@@ -28,20 +28,30 @@ def default_recipe() -> TrainRecipe:
                 test_after_nms=100,
             ),
             box_head=BoxHeadRecipe(
-                fc_features=(128, 128),
+                fc_features=(256, 256),
                 samples_per_image=48,
                 max_detections=30,
                 canonical_size=112.0,
             ),
-            mask_head=MaskHeadRecipe(conv_channels=(64, 64)),
+            mask_head=MaskHeadRecipe(conv_channels=(48, 48)),
         ),
-        data=ShapesRecipe(train_length=4000, val_length=200, side=128, max_objects=6),
+        # Large objects with faint patterns: what so small a network can learn in minutes.
+        data=ShapesRecipe(
+            train_length=20_000,
+            val_length=200,
+            side=96,
+            max_objects=4,
+            lengths=(0.3, 0.7),
+            pattern=0.1,
+        ),
         optimizer=AdamW(lr=1e-3),
         schedule=Cosine(warmup_steps=50, warmup_start=0.05),
-        steps=800,
+        steps=2200,
         batch_size=8,
-        evaluate_every=400,
-        checkpoint_every=200,
+        evaluate_every=1100,
+        checkpoint_every=250,
         log_every=10,
         clip_norm=5.0,
+        channels_last=True,
+        num_workers=1,
     )
