@@ -44,11 +44,8 @@ class Torchvision(nn.Module):
         )
         self.detector = TorchvisionFasterRCNN(
             backbone,
-            min_size=1,
-            max_size=100_000,
             image_mean=[value / 255 for value in recipe.model.preprocess.mean],
             image_std=[value / 255 for value in recipe.model.preprocess.std],
-            _skip_resize=True,  # images arrive at the size that both detectors see
             rpn_anchor_generator=anchors,
             rpn_pre_nms_top_n_train=rpn.train_before_nms,
             rpn_pre_nms_top_n_test=rpn.test_before_nms,
@@ -60,6 +57,8 @@ class Torchvision(nn.Module):
             box_predictor=FastRCNNPredictor(head.fc_features[0], num_classes + 1),
             box_batch_size_per_image=head.samples_per_image,
         )
+        # Images arrive at the size that both detectors see.
+        self.detector.transform.resize = lambda image, target: (image, target)
 
     def forward(self, images, targets=None):
         pixels = [image.float() / 255 for image in images]
@@ -93,7 +92,9 @@ def train(model, built, recipe, seconds):
         torch.manual_seed(steps)
         batch = next(batches)
         model.train()
-        loss = sum(model(batch.images, batch.targets).values())
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bf16"):
+            losses = model(batch.images, batch.targets)
+        loss = sum(each.float() for each in losses.values())
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
@@ -120,6 +121,8 @@ def main():
             continue
         built = recipe.build()
         model = built.model
+        if recipe.channels_last:
+            model.to(memory_format=torch.channels_last)
         if name == "torchvision":
             torch.manual_seed(recipe.seed)
             model = Torchvision(built.model.backbone, recipe, len(built.label_map))
