@@ -55,6 +55,6 @@ def recipe() -> TrainRecipe:
         checkpoint_every=250,
         log_every=10,
         clip_norm=5.0,
-        precision="bf16",
         channels_last=True,
+        num_workers=1,
     )
