@@ -72,8 +72,14 @@ def test_buffers_have_the_shape_and_dtype_asked_for(shape, dtype):
     assert _backend.empty(shape, like).dtype == like.dtype
 
 
+def _total_iou(boxes):
+    # Summed by NumPy: torch would start OpenMP's threads, and OpenMP hangs in a forked child
+    # when its parent has used them.
+    return float(pairwise_box_iou(boxes, boxes).numpy().sum(dtype=np.float64))
+
+
 def _iou_in_child(queue, boxes):
-    queue.put(pairwise_box_iou(boxes, boxes).sum().item())
+    queue.put(_total_iou(boxes))
 
 
 @pytest.mark.skipif(
@@ -86,15 +92,14 @@ def test_forked_workers_have_threads_of_their_own():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        expected = pairwise_box_iou(boxes, boxes).sum().item()
+        expected = _total_iou(boxes)
     finally:
         torch.set_num_threads(before)
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
     child = context.Process(target=_iou_in_child, args=(queue, boxes))
     child.start()
-    # float32 sum of the same matrix; torch may split it over another number of threads
-    assert queue.get(timeout=60) == pytest.approx(expected, rel=1e-5)
+    assert queue.get(timeout=60) == expected
     child.join(timeout=60)
     assert child.exitcode == 0
 
