@@ -5,9 +5,12 @@ of its result (the "fake") and its gradient.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+
+# What an operator returns: its kernels on all devices and its fake give the same.
+Result = TypeVar("Result")
 
 _LIBRARY = torch.library.Library("geodet", "DEF")
 
@@ -15,12 +18,12 @@ _LIBRARY = torch.library.Library("geodet", "DEF")
 def register(
     schema: str,
     *,
-    cpu: Callable[..., Any],
-    cuda: Callable[..., Any],
-    fake: Callable[..., Any],
+    cpu: Callable[..., Result],
+    cuda: Callable[..., Result],
+    fake: Callable[..., Result],
     setup_context: Callable[..., None] | None = None,
     backward: Callable[..., Any] | None = None,
-) -> Callable[..., Any]:
+) -> Callable[..., Result]:
     """Make one operator known to torch and return it.
 
     Args:
@@ -40,12 +43,12 @@ def register(
         torch.library.register_autograd(
             f"geodet::{name}", backward, setup_context=setup_context, lib=_LIBRARY
         )
-    operator: Callable[..., Any] = getattr(torch.ops.geodet, name).default
+    operator: Callable[..., Result] = getattr(torch.ops.geodet, name).default
     return operator
 
 
-def _on_its_device(kernel: Callable[..., Any]) -> Callable[..., Any]:
-    def run(first: torch.Tensor, *arguments: Any) -> Any:
+def _on_its_device(kernel: Callable[..., Result]) -> Callable[..., Result]:
+    def run(first: torch.Tensor, *arguments: Any) -> Result:
         with torch.cuda.device(first.device):
             return kernel(first, *arguments)
 

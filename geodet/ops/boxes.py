@@ -56,8 +56,8 @@ def pairwise_box_iou(a: Tensor, b: Tensor, *, out: Tensor | None = None) -> Tens
         _write_iou(a, b, out)
         return out
     if a.dtype in {torch.float16, torch.bfloat16}:
-        return _pairwise_box_iou(a.float(), b.float()).to(a.dtype)  # type: ignore[no-any-return]
-    return _pairwise_box_iou(a, b)  # type: ignore[no-any-return]
+        return _pairwise_box_iou(a.float(), b.float()).to(a.dtype)
+    return _pairwise_box_iou(a, b)
 
 
 def _check_out(out: Tensor, a: Tensor, b: Tensor) -> None:

@@ -32,7 +32,7 @@ def nms(xyxy: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     Empty: n = 0 gives [0].
     """
     _check_inputs(xyxy, scores, iou_threshold)
-    return _nms(_widened(xyxy), _widened(scores), None, float(iou_threshold))  # type: ignore[no-any-return]
+    return _nms(_widened(xyxy), _widened(scores), None, float(iou_threshold))
 
 
 def batched_nms(xyxy: Tensor, scores: Tensor, groups: Tensor, iou_threshold: float) -> Tensor:
@@ -53,7 +53,7 @@ def batched_nms(xyxy: Tensor, scores: Tensor, groups: Tensor, iou_threshold: flo
     _check_inputs(xyxy, scores, iou_threshold)
     _check.check_dtype("groups", _check.check_shape("groups", groups, len(xyxy)), torch.int64)
     _check.check_same_device(("xyxy", "groups"), (xyxy, groups))
-    return _nms(_widened(xyxy), _widened(scores), groups, float(iou_threshold))  # type: ignore[no-any-return]
+    return _nms(_widened(xyxy), _widened(scores), groups, float(iou_threshold))
 
 
 def _check_inputs(xyxy: Tensor, scores: Tensor, iou_threshold: float) -> None:

@@ -74,7 +74,7 @@ def paste_mask_probabilities(
     Empty: n = 0, h = 0 or w = 0 gives an empty tensor of that shape.
     """
     _check_inputs(probabilities, xyxy, image_size)
-    pasted: Tensor = _paste_probabilities(
+    pasted = _paste_probabilities(
         _widened(probabilities.detach()), _widened(xyxy.detach()), *image_size
     )
     return pasted.to(probabilities.dtype)

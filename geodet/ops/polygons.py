@@ -65,9 +65,7 @@ def polygons_to_rle(
     names = ("points", "ring_offsets", "part_offsets", "mask_offsets")
     _check.check_same_device(names, (points, ring_offsets, part_offsets, mask_offsets))
     height, width = check_size("size_hw", size_hw)
-    return _polygons_to_rle(  # type: ignore[no-any-return]
-        points, ring_offsets, part_offsets, mask_offsets, height, width
-    )
+    return _polygons_to_rle(points, ring_offsets, part_offsets, mask_offsets, height, width)
 
 
 def ring_areas(points: Tensor, ring_offsets: Tensor) -> Tensor:
@@ -85,7 +83,7 @@ def ring_areas(points: Tensor, ring_offsets: Tensor) -> Tensor:
     """
     _check_rings(points, ring_offsets)
     _check.check_same_device(("points", "ring_offsets"), (points, ring_offsets))
-    return _ring_areas(points, ring_offsets)  # type: ignore[no-any-return]
+    return _ring_areas(points, ring_offsets)
 
 
 def _check_rings(points: Tensor, ring_offsets: Tensor) -> None:

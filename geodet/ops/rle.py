@@ -64,7 +64,7 @@ def rle_encode(masks: Tensor) -> FlatRle:
     """
     _check.check_dtype("masks", _check.check_shape("masks", masks, "n", "h", "w"), torch.bool)
     check_size("masks", (masks.shape[1], masks.shape[2]))
-    return _rle_encode(masks)  # type: ignore[no-any-return]
+    return _rle_encode(masks)
 
 
 def rle_decode(
@@ -88,7 +88,7 @@ def rle_decode(
     check_batch(counts, offsets)
     height, width = check_size("size_hw", size_hw)
     if out is None:
-        return _rle_decode(counts, offsets, height, width)  # type: ignore[no-any-return]
+        return _rle_decode(counts, offsets, height, width)
     _check.check_shape("out", out, len(offsets) - 1, height, width)
     _check.check_dtype("out", out, torch.bool)
     _check.check_same_device(("counts", "out"), (counts, out))
@@ -115,7 +115,7 @@ def rle_area(counts: Tensor, offsets: Tensor) -> Tensor:
     Empty: n = 0 gives [0].
     """
     check_batch(counts, offsets)
-    return _rle_area(counts, offsets)  # type: ignore[no-any-return]
+    return _rle_area(counts, offsets)
 
 
 def rle_boxes(counts: Tensor, offsets: Tensor, height: int) -> Tensor:
@@ -134,7 +134,7 @@ def rle_boxes(counts: Tensor, offsets: Tensor, height: int) -> Tensor:
     """
     check_batch(counts, offsets)
     check_size("height", (height, 0))
-    return _rle_boxes(counts, offsets, int(height))  # type: ignore[no-any-return]
+    return _rle_boxes(counts, offsets, int(height))
 
 
 def pairwise_rle_iou(
@@ -171,9 +171,7 @@ def pairwise_rle_iou(
         _check.check_shape("is_crowd", is_crowd, len(b_offsets) - 1)
         _check.check_dtype("is_crowd", is_crowd, torch.bool)
         _check.check_same_device(("b_counts", "is_crowd"), (b_counts, is_crowd))
-    return _pairwise_rle_iou(  # type: ignore[no-any-return]
-        a_counts, a_offsets, b_counts, b_offsets, is_crowd, int(height)
-    )
+    return _pairwise_rle_iou(a_counts, a_offsets, b_counts, b_offsets, is_crowd, int(height))
 
 
 def _encode_on_cpu(masks: Tensor) -> FlatRle:

@@ -90,7 +90,7 @@ def rle_difference(
     check_batch(b_counts, b_offsets, "b_")
     _check.check_shape("b_offsets", b_offsets, len(a_offsets))
     _check.check_same_device(("a_counts", "b_counts"), (a_counts, b_counts))
-    return _rle_difference(a_counts, a_offsets, b_counts, b_offsets)  # type: ignore[no-any-return]
+    return _rle_difference(a_counts, a_offsets, b_counts, b_offsets)
 
 
 def rle_crop(
@@ -195,7 +195,7 @@ def _reduce(counts: Tensor, offsets: Tensor, group_offsets: Tensor, *, intersect
     check_batch(counts, offsets)
     check_offsets("group_offsets", group_offsets)
     _check.check_same_device(("counts", "group_offsets"), (counts, group_offsets))
-    return _rle_reduce(counts, offsets, group_offsets, intersect)  # type: ignore[no-any-return]
+    return _rle_reduce(counts, offsets, group_offsets, intersect)
 
 
 def _remap(
@@ -208,7 +208,7 @@ def _remap(
 ) -> FlatRle:
     maps = (torch.from_numpy(values.astype(np.int32)) for values in (columns, rows))
     shown, boundaries = (values.to(counts.device) for values in maps)
-    return _rle_remap(counts, offsets, width, shown, boundaries, new_height)  # type: ignore[no-any-return]
+    return _rle_remap(counts, offsets, width, shown, boundaries, new_height)
 
 
 def _reduce_on_cpu(
