@@ -19,6 +19,7 @@ from geodet.errors import (
 from geodet.structures import (
     BitMasks,
     Boxes,
+    HardMasks,
     ImageList,
     ImageSize,
     Instances,
@@ -45,6 +46,7 @@ __all__ = [
     "DtypeError",
     "EvaluationError",
     "GeodetError",
+    "HardMasks",
     "ImageDecodeError",
     "ImageList",
     "ImageSize",

@@ -6,7 +6,7 @@ from geodet.structures.image_list import ImageList
 from geodet.structures.image_size import ImageSize
 from geodet.structures.instances import Instances
 from geodet.structures.keypoints import Keypoints, Skeleton
-from geodet.structures.masks import Masks
+from geodet.structures.masks import HardMasks, Masks
 from geodet.structures.panoptic import PanopticSegmentation, Segment
 from geodet.structures.polygon_masks import PolygonMasks
 from geodet.structures.region import Region
@@ -17,6 +17,7 @@ from geodet.structures.rotated_boxes import RotatedBoxes
 __all__ = [
     "BitMasks",
     "Boxes",
+    "HardMasks",
     "ImageList",
     "ImageSize",
     "Instances",

@@ -12,14 +12,17 @@ from geodet.structures.image_size import ImageSize
 if TYPE_CHECKING:
     from geodet.structures.bit_masks import BitMasks
     from geodet.structures.boxes import Boxes
+    from geodet.structures.polygon_masks import PolygonMasks
     from geodet.structures.rle_masks import RleMasks
+    from geodet.structures.rotated_boxes import RotatedBoxes
 
 
 @runtime_checkable
 class Masks(Protocol):
     """n masks of one image; `BitMasks`, `RleMasks`, `PolygonMasks` and `RoiMasks` meet it.
 
-    Each conversion says in its docstring whether it is exact.
+    What asks for a yes or no at every place is in `HardMasks`, which the soft `RoiMasks` are
+    converted to first. Each conversion says in its docstring whether it is exact.
     """
 
     @property
@@ -93,4 +96,78 @@ class Masks(Protocol):
 
     def validated(self, *, where: str = "") -> Self:
         """Return itself when all values are sound."""
+        ...
+
+
+@runtime_checkable
+class HardMasks(Masks, Protocol):
+    """Masks that contain a place or do not: `BitMasks`, `RleMasks` and `PolygonMasks`.
+
+    A result is of the same kind where that kind can hold it exactly (`Self`); where only pixels
+    can, polygons give `RleMasks`. Methods of two tables pair row i with row i, except those named
+    `pairwise_`; both tables are of one kind and one image size.
+    """
+
+    def nonempty(self) -> Tensor:
+        """[n] bool, True where a mask has an area."""
+        ...
+
+    def pairwise_iou(self, other: Self) -> Tensor:
+        """[n, m] intersection over union of every pair; 0 for a pair without area."""
+        ...
+
+    def pairwise_ioa(self, other: Self) -> Tensor:
+        """[n, m] intersection over the area of `other`; 0 where that has none."""
+        ...
+
+    def union(self, other: Self) -> Self:
+        """Row by row, what is in either mask."""
+        ...
+
+    def intersection(self, other: Self) -> Masks:
+        """Row by row, what is in both masks."""
+        ...
+
+    def difference(self, other: Self) -> Masks:
+        """Row by row, what is in this mask and not in the other."""
+        ...
+
+    def crop(self, xyxy: tuple[int, int, int, int]) -> Self:
+        """Cut a window of whole pixels inside the image out of every mask; it is the new image."""
+        ...
+
+    def pad(self, left: int, top: int, right: int, bottom: int) -> Self:
+        """Make the image larger by so many empty pixels on each side."""
+        ...
+
+    def rotate_90(self, quarter_turns: int = 1) -> Self:
+        """Turn image and masks counter-clockwise as seen, by any whole number of quarters."""
+        ...
+
+    def dilate(self, radius: int) -> Masks:
+        """Add every pixel at most `radius` pixels from a mask."""
+        ...
+
+    def erode(self, radius: int) -> Masks:
+        """Take away every pixel at most `radius` pixels from outside of a mask."""
+        ...
+
+    def boundary(self, radius: int) -> Masks:
+        """Pixels of a mask that `erode` takes away."""
+        ...
+
+    def connected_components(self) -> tuple[Self, Tensor]:
+        """Each connected piece as a mask of its own, and [k] int64, the row it comes from."""
+        ...
+
+    def contours(self) -> "PolygonMasks":
+        """Outlines of the masks, holes kept."""
+        ...
+
+    def to_polygon_masks(self) -> "PolygonMasks":
+        """Outlines."""
+        ...
+
+    def to_rotated_boxes(self) -> "RotatedBoxes":
+        """Rotated boxes of the smallest area around each mask; an empty mask gives zeros."""
         ...
