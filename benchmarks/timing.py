@@ -12,6 +12,7 @@ from importlib import metadata
 
 import attrs
 import torch
+from scaled_peer import ScaledPeer
 
 OURS = "geodet"
 
@@ -25,33 +26,41 @@ class Comparison:
         ways: name to a call without arguments; one of them is OURS.
         agree: whether a peer's answer (second) is ours (first); checked before timing.
         other_answer: peers that are known to define the answer differently; shown for scale.
+        scaled: peers that do not run here; their yardsticks are among `ways`.
     """
 
     name: str
     ways: Mapping[str, Callable[[], object]]
     agree: Callable[[object, object], bool]
     other_answer: frozenset[str] = frozenset()
+    scaled: tuple[ScaledPeer, ...] = ()
+
+    @property
+    def yardsticks(self) -> frozenset[str]:
+        """Ways that compute something else, timed for the scaled peers alone."""
+        return frozenset(peer.yardstick for peer in self.scaled)
 
 
 def check(comparison: Comparison) -> None:
     """Run every way once; stop when a peer's answer is not ours."""
     ours = comparison.ways[OURS]()
     for name, way in comparison.ways.items():
-        if name == OURS or name in comparison.other_answer:
+        if name == OURS or name in comparison.other_answer | comparison.yardsticks:
             way()
         elif not comparison.agree(ours, way()):
             raise SystemExit(f"{comparison.name}: {name} gives another answer; nothing was timed")
 
 
 def median_ms(comparison: Comparison, runs: int) -> dict[str, float]:
-    """Median time of each way in milliseconds, over `runs` rounds."""
+    """Median time of each way, and of each scaled peer, in milliseconds, over `runs` rounds."""
     times: dict[str, list[float]] = {name: [] for name in comparison.ways}
     for _ in range(runs):
         for name, way in comparison.ways.items():
             begin = time.perf_counter()
             way()
             times[name].append(time.perf_counter() - begin)
-    return {name: 1e3 * statistics.median(values) for name, values in times.items()}
+    medians = {name: 1e3 * statistics.median(values) for name, values in times.items()}
+    return medians | {peer.name: peer.now_ms(medians) for peer in comparison.scaled}
 
 
 def rows(comparison: Comparison, medians: Mapping[str, float]) -> list[str]:
@@ -59,7 +68,7 @@ def rows(comparison: Comparison, medians: Mapping[str, float]) -> list[str]:
     ours = medians[OURS]
     lines = []
     for name, value in medians.items():
-        if name != OURS:
+        if name != OURS and name not in comparison.yardsticks:
             note = "  (another answer)" if name in comparison.other_answer else ""
             lines.append(
                 f"{comparison.name:<34} {name:<24} {value:10.3f} {ours:10.3f}"
