@@ -5,6 +5,7 @@ CPU and CUDA with the same comparisons, and has its specification in `geodet.ops
 """
 
 from geodet.ops.boxes import box_area, pairwise_box_iou
+from geodet.ops.hulls import convex_hulls, min_area_rectangles
 from geodet.ops.nms import batched_nms, nms
 from geodet.ops.paste import paste_mask_probabilities, paste_masks
 from geodet.ops.polygons import polygons_to_rle, ring_areas
@@ -30,6 +31,8 @@ from geodet.ops.rois import roi_align
 __all__ = [
     "batched_nms",
     "box_area",
+    "convex_hulls",
+    "min_area_rectangles",
     "nms",
     "pairwise_box_iou",
     "pairwise_rle_iou",

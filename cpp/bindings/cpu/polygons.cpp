@@ -1,39 +1,11 @@
 #include "geodet/polygons.hpp"
 
-#include <string>
-
 #include "families.hpp"
+#include "ring_arrays.hpp"
 #include "rle_arrays.hpp"
 
 namespace geodet::bindings {
 namespace {
-
-RingBatch read_rings(const py::array& points, const py::array& ring_offsets) {
-  const auto* data = read<double>(points, 2, "points");
-  size(points, 1, 2, "points");
-  const auto* offsets = read<std::int64_t>(ring_offsets, 1, "ring_offsets");
-  const std::int64_t last = ring_offsets.shape(0) - 1;
-  if (last < 0) throw py::value_error("ring_offsets: expected at least one element");
-  for (std::int64_t i = 0; i < last; ++i) {
-    if (offsets[i] > offsets[i + 1]) {
-      raise_invalid_value("ring_offsets: expected to rise, got " + std::to_string(offsets[i]) +
-                          " before " + std::to_string(offsets[i + 1]) + " at ring " +
-                          std::to_string(i));
-    }
-  }
-  if (offsets[0] != 0 || offsets[last] != points.shape(0)) {
-    raise_invalid_value("ring_offsets: expected to rise from 0 to the number of points, " +
-                        std::to_string(points.shape(0)));
-  }
-  return {data, offsets, last};
-}
-
-void raise_unless_usable(RingBatch rings) {
-  const std::int64_t unusable = first_unusable_ring(rings);
-  if (unusable < 0) return;
-  raise_invalid_value("points: ring " + std::to_string(unusable) +
-                      " has a coordinate that is not finite or beyond 1e8 pixels");
-}
 
 void check(const py::array& points, const py::array& ring_offsets, bool coordinates) {
   const RingBatch rings = read_rings(points, ring_offsets);
