@@ -74,15 +74,13 @@ def _best_first(scores: Tensor) -> Tensor:
 
 
 def _on_cpu(xyxy: Tensor, scores: Tensor, groups: Tensor | None, iou_threshold: float) -> Tensor:
-    kept = torch.empty(len(xyxy), dtype=torch.int64)
-    count = _backend.cpu.nms(
+    kept = _backend.cpu.nms(
         _backend.array(xyxy),
-        _backend.array(_best_first(scores)),
+        _backend.array(scores),
         None if groups is None else _backend.array(groups),
         iou_threshold,
-        kept.numpy(),
     )
-    return kept[:count].clone()
+    return torch.from_numpy(kept)
 
 
 def _on_cuda(xyxy: Tensor, scores: Tensor, groups: Tensor | None, iou_threshold: float) -> Tensor:

@@ -44,12 +44,13 @@ def test_bindings_refuse_wrong_arrays():
 
 def test_status_codes_become_python_errors():
     """An index out of its array is an IndexError, a bad number a ValueError."""
-    boxes = np.ones((2, 4), np.float32)
-    kept = np.empty(2, np.int64)
+    maps, out = np.ones((1, 1, 4, 4), np.float32), np.empty((1, 1, 2, 2), np.float32)
+    rois = np.array([[1, 0, 0, 2, 2]], np.float32)
     with pytest.raises(IndexError, match="outside its array"):
-        _core.nms(boxes, np.array([0, 2]), None, 0.5, kept)
+        _core.roi_align(maps, rois, out, 1.0, 0, True, 1)
+    boxes, scores = np.ones((2, 4), np.float32), np.ones(2, np.float32)
     with pytest.raises(ValueError, match="invalid argument"):
-        _core.nms(boxes, np.array([0, 1]), None, float("nan"), kept)
+        _core.nms(boxes, scores, None, float("nan"))
 
 
 def test_other_devices_are_refused():

@@ -1,5 +1,7 @@
 """Suppression: laws, specification, torchvision and odd numbers."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -122,6 +124,38 @@ def test_equal_scores_are_visited_by_index():
     """The first of equal boxes with equal scores stays."""
     boxes = torch.tensor([[0.0, 0, 4, 4]]).repeat(100, 1)
     assert nms(boxes, torch.ones(100), 0.5).tolist() == [0]
+
+
+def test_signs_of_zero_are_equal_scores():
+    """0 and -0 tie, and so do -infinity and NaN: the smaller index goes first."""
+    apart = torch.arange(6.0)[:, None] * 10 + torch.tensor([0.0, 0, 4, 4])
+    for dtype in (torch.float32, torch.float64):
+        scores = torch.tensor([NAN, -0.0, 0.0, -math.inf, NAN, math.inf], dtype=dtype)
+        assert nms(apart, scores, 0.5).tolist() == [5, 1, 2, 0, 3, 4]
+
+
+def test_scores_may_be_finer_than_boxes():
+    """Scores in double precision are ranked as such, whatever the boxes' dtype."""
+    boxes = torch.tensor([[0.0, 0, 4, 4], [0, 0, 4, 4]])
+    scores = torch.tensor([0.5, 0.5 + 1e-12], dtype=torch.float64)
+    assert nms(boxes, scores, 0.5).tolist() == [1]
+    assert nms(boxes.double(), scores.float(), 0.5).tolist() == [0]
+
+
+@pytest.mark.parametrize("groups", [1, 5, 400])
+def test_many_boxes_keep_their_first_of_a_place(groups):
+    """Thousands of copies of far places keep the best copy of each, whatever the block size."""
+    places = 211
+    generator = torch.Generator().manual_seed(0)
+    place = torch.randint(places, (4000,), generator=generator)
+    boxes = (place[:, None] * 50 + torch.tensor([0.0, 0, 40, 40])).float()
+    scores = torch.randint(50, (4000,), generator=generator).float()
+    group = torch.randint(groups, (4000,), generator=generator)
+    order = torch.sort(scores, descending=True, stable=True).indices.tolist()
+    seen: dict[tuple[int, int], int] = {}
+    for index in order:
+        seen.setdefault((int(place[index]), int(group[index])), index)
+    assert batched_nms(boxes, scores, group, 0.5).tolist() == list(seen.values())
 
 
 def test_nan_scores_come_last_and_nan_boxes_stay():

@@ -3,56 +3,54 @@
 #include <pybind11/stl.h>
 
 #include <optional>
-#include <vector>
 
 #include "arrays.hpp"
 #include "families.hpp"
+#include "memory.hpp"
+#include "score_order.hpp"
 
 namespace geodet::bindings {
 namespace {
 
 template <typename T>
-std::int64_t suppress(const py::array& boxes, const py::array& order,
-                      const std::optional<py::array>& groups, double threshold, py::array& kept) {
+py::array_t<std::int64_t> suppress(const py::array& boxes, const py::array& scores,
+                                   const std::optional<py::array>& groups, double threshold) {
   const T* boxes_data = read<T>(boxes, 2, "boxes");
   size(boxes, 1, 4, "boxes");
   const std::int64_t n = boxes.shape(0);
-  const auto* order_data = read<std::int64_t>(order, 1, "order");
-  size(order, 0, n, "order");
   const std::int64_t* groups_data = nullptr;
   if (groups.has_value()) {
     groups_data = read<std::int64_t>(*groups, 1, "groups");
     size(*groups, 0, n, "groups");
   }
-  auto* kept_data = write<std::int64_t>(kept, 1, "kept");
-  size(kept, 0, n, "kept");
-  // int64 elements: the scratch starts with indices and must be aligned for them.
-  const std::int64_t bytes = nms_scratch_bytes(n, static_cast<std::int64_t>(sizeof(T)));
-  std::vector<std::int64_t> scratch(static_cast<std::size_t>(bytes / 8 + 1));
+  const auto order = score_order(scores, n);
+  const auto scratch = memory_of(nms_scratch_bytes(n, static_cast<std::int64_t>(sizeof(T))));
+  const auto kept = memory_of(n * 8);
   std::int64_t num_kept = 0;
   Status status;
   {
     py::gil_scoped_release release;
-    status = nms(boxes_data, n, order_data, groups_data, threshold, scratch.data(), kept_data,
+    status = nms(boxes_data, n, order.get(), groups_data, threshold, scratch.get(), kept.get(),
                  &num_kept);
   }
   raise_unless_ok(status);
-  return num_kept;
+  return py::array_t<std::int64_t>(num_kept, kept.get());
 }
 
-std::int64_t nms_any(const py::array& boxes, const py::array& order,
-                     const std::optional<py::array>& groups, double threshold, py::array& kept) {
+// The kept indices.
+py::array_t<std::int64_t> nms_any(const py::array& boxes, const py::array& scores,
+                                  const std::optional<py::array>& groups, double threshold) {
   if (boxes.dtype().equal(py::dtype::of<double>())) {
-    return suppress<double>(boxes, order, groups, threshold, kept);
+    return suppress<double>(boxes, scores, groups, threshold);
   }
-  return suppress<float>(boxes, order, groups, threshold, kept);
+  return suppress<float>(boxes, scores, groups, threshold);
 }
 
 }  // namespace
 
 void bind_nms(py::module_& module) {
-  module.def("nms", &nms_any, py::arg("boxes"), py::arg("order"), py::arg("groups").none(true),
-             py::arg("threshold"), py::arg("kept"));
+  module.def("nms", &nms_any, py::arg("boxes"), py::arg("scores"), py::arg("groups").none(true),
+             py::arg("threshold"));
 }
 
 }  // namespace geodet::bindings

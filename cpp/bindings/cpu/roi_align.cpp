@@ -4,6 +4,7 @@
 
 #include "arrays.hpp"
 #include "families.hpp"
+#include "memory.hpp"
 
 namespace geodet::bindings {
 namespace {
@@ -23,7 +24,7 @@ std::unique_ptr<std::int64_t[]> scratch_for(const RoiAlignSizes& sizes, std::siz
   const std::int64_t bytes =
       roi_align_scratch_bytes(sizes, static_cast<std::int64_t>(element_size));
   if (bytes < 0) throw py::value_error("output size, spatial_scale or sampling_ratio: invalid");
-  return std::unique_ptr<std::int64_t[]>(new std::int64_t[static_cast<std::size_t>(bytes / 8 + 1)]);
+  return memory_of(bytes);
 }
 
 template <typename T>

@@ -15,9 +15,9 @@ namespace geodet {
 std::int64_t nms_scratch_bytes(std::int64_t n, std::int64_t element_size) noexcept;
 
 // Suppression inside each group.
-//   boxes [n, 4]; order [n]: box indices, best first, each index once;
+//   boxes [n, 4]; order [n]: box indices, best first (see ranking.hpp), each index once;
 //   groups [n]: the group of each box, or null for one group;
-//   scratch: nms_scratch_bytes(n, sizeof(element)), 64-byte aligned or not, overwritten;
+//   scratch: nms_scratch_bytes(n, sizeof(element)), 8-byte aligned, overwritten;
 //   kept [n]: receives the kept indices in the order of `order`; num_kept: how many.
 // Indices in `order` outside [0, n) give kOutOfRange and nothing is read through them.
 Status nms(const float* boxes, std::int64_t n, const std::int64_t* order,

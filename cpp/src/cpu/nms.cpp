@@ -1,187 +1,164 @@
 #include "geodet/nms.hpp"
 
-#include <algorithm>
 #include <limits>
 #include <type_traits>
 
 #include "geodet/host_device.hpp"
+#include "geodet/ranking.hpp"
 #include "geodet/rect.hpp"
 #include "geodet/threshold.hpp"
 
 namespace geodet {
 namespace {
 
-// Candidates still alive, best first, one array a coordinate so that the tests vectorise.
+// Boxes that are tested together, before their exact overlaps are looked at.
+constexpr std::int64_t kBlock = 32;
+
+std::int64_t padded(std::int64_t n) { return (n + kBlock - 1) / kBlock * kBlock; }
+
+// Kept boxes of a group, best first, one array a coordinate so that the tests vectorise. The last
+// block is filled up with boxes that overlap nothing.
 template <typename T>
-struct Candidates {
+struct KeptBoxes {
   T* x1;
   T* y1;
   T* x2;
   T* y2;
   T* area;
-  std::int64_t* index;
-  std::uint8_t* dead;
+  std::int64_t count;
+
+  GEODET_INLINE void append(const Rect<T>& box, T box_area) {
+    if (count % kBlock == 0) {
+      for (std::int64_t j = count; j < count + kBlock; ++j) {
+        x1[j] = y1[j] = std::numeric_limits<T>::infinity();
+        x2[j] = y2[j] = -std::numeric_limits<T>::infinity();
+        area[j] = T(0);
+      }
+    }
+    x1[count] = box.x1;
+    y1[count] = box.y1;
+    x2[count] = box.x2;
+    y2[count] = box.y2;
+    area[count] = box_area;
+    ++count;
+  }
 };
 
-// Candidates that are tested before their exact overlaps are looked at.
-constexpr std::int64_t kBlock = 64;
-
 template <typename T>
-GEODET_INLINE T intersection_at(const Candidates<T>& c, const Rect<T>& best, std::int64_t j) {
-  return interval_overlap(best.x1, best.x2, c.x1[j], c.x2[j]) *
-         interval_overlap(best.y1, best.y2, c.y1[j], c.y2[j]);
+GEODET_INLINE T intersection_at(const KeptBoxes<T>& k, const Rect<T>& box, std::int64_t j) {
+  return interval_overlap(k.x1[j], k.x2[j], box.x1, box.x2) *
+         interval_overlap(k.y1[j], k.y2[j], box.y1, box.y2);
 }
 
-// May any candidate of the block exceed the threshold? Without a division, and on the safe side:
-// `bound` lies below the threshold by more than the roundings of the exact test.
 template <typename T>
-GEODET_INLINE bool may_exceed(const Candidates<T>& c, const Rect<T>& best, T best_area, T bound,
-                              std::int64_t begin, std::int64_t end) {
-  using Flag = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;  // vector lanes
-  Flag found = 0;
-  for (std::int64_t j = begin; j < end; ++j) {
-    const T shared = intersection_at(c, best, j);
-    const T needed = bound * (best_area + c.area[j] - shared);
+using VectorFlag = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+
+// May any box of the block exceed the threshold? Without a division, and on the safe side: `bound`
+// lies below the threshold by more than the roundings of the exact test.
+template <typename T>
+GEODET_INLINE bool may_exceed(const KeptBoxes<T>& k, const Rect<T>& box, T area, T bound,
+                              std::int64_t begin) {
+  VectorFlag<T> found = 0;
+  for (std::int64_t j = begin; j < begin + kBlock; ++j) {
+    const T shared = intersection_at(k, box, j);
+    const T needed = bound * (k.area[j] + area - shared);
     const T at_least = needed > std::numeric_limits<T>::denorm_min()
                            ? needed
                            : std::numeric_limits<T>::denorm_min();
-    found |= static_cast<Flag>(shared >= at_least);
+    found |= static_cast<VectorFlag<T>>(shared >= at_least);
   }
   return found != 0;
 }
 
-// Marks what candidate i suppresses among (i, end); returns how many.
 template <typename T>
-GEODET_INLINE std::int64_t mark_overlaps(const Candidates<T>& candidates, std::int64_t i,
-                                         std::int64_t end, T threshold) {
-  const Candidates<T> c = candidates;
-  const Rect<T> best{c.x1[i], c.y1[i], c.x2[i], c.y2[i]};
-  const T best_area = c.area[i];
-  // Below 0 every candidate exceeds the threshold, those that do not overlap too.
-  const bool all = threshold < T(0);
+GEODET_INLINE bool exceeds(const KeptBoxes<T>& k, const Rect<T>& box, T area, T threshold,
+                           std::int64_t begin) {
+  VectorFlag<T> found = 0;
+  for (std::int64_t j = begin; j < begin + kBlock; ++j) {
+    const T iou = iou_from_areas(k.area[j], area, intersection_at(k, box, j));
+    found |= static_cast<VectorFlag<T>>(iou > threshold);
+  }
+  return found != 0;
+}
+
+template <typename T>
+GEODET_INLINE bool is_suppressed(const KeptBoxes<T>& k, const Rect<T>& box, T area, T threshold) {
+  // Below 0 every box exceeds the threshold, those that do not overlap too.
+  if (threshold < T(0)) return k.count > 0;
   const T bound = threshold * T(0.9999);
-  std::int64_t marked = 0;
-  for (std::int64_t begin = i + 1; begin < end; begin += kBlock) {
-    const std::int64_t last = begin + kBlock < end ? begin + kBlock : end;
-    if (!all && !may_exceed(c, best, best_area, bound, begin, last)) continue;
-    for (std::int64_t j = begin; j < last; ++j) {
-      if (c.dead[j] != 0) continue;
-      const T iou = iou_from_areas(best_area, c.area[j], intersection_at(c, best, j));
-      if (!(iou > threshold)) continue;
-      c.dead[j] = 1;
-      ++marked;
+  for (std::int64_t begin = 0; begin < k.count; begin += kBlock) {
+    if (may_exceed(k, box, area, bound, begin) && exceeds(k, box, area, threshold, begin)) {
+      return true;
     }
   }
-  return marked;
+  return false;
 }
 
-GEODET_CLONES std::int64_t mark(const Candidates<float>& c, std::int64_t i, std::int64_t end,
-                                float threshold) {
-  return mark_overlaps(c, i, end, threshold);
-}
+// Boxes of one group by descending score: `order` holds indices; member m of the group stands at
+// order[members[m].index], or at order[m] without `members`.
+struct Group {
+  const std::int64_t* order;
+  const Ranked<std::uint64_t>* members;
+  std::int64_t begin, end;
 
-GEODET_CLONES std::int64_t mark(const Candidates<double>& c, std::int64_t i, std::int64_t end,
-                                double threshold) {
-  return mark_overlaps(c, i, end, threshold);
-}
-
-// Drops the dead among [begin, end); returns the new end. Order is kept.
-template <typename T>
-std::int64_t compact(const Candidates<T>& c, std::int64_t begin, std::int64_t end) {
-  std::int64_t out = begin;
-  for (std::int64_t j = begin; j < end; ++j) {
-    if (c.dead[j] != 0) continue;
-    c.x1[out] = c.x1[j];
-    c.y1[out] = c.y1[j];
-    c.x2[out] = c.x2[j];
-    c.y2[out] = c.y2[j];
-    c.area[out] = c.area[j];
-    c.index[out] = c.index[j];
-    c.dead[out] = 0;
-    ++out;
-  }
-  return out;
-}
-
-// The dead are dropped once they are this part of the candidates: a pass over all of them costs as
-// much as a few rounds of tests.
-constexpr std::int64_t kDeadPart = 8;
-
-// Greedy suppression of one group; kept indices are appended to `kept`.
-template <typename T>
-std::int64_t suppress(const Candidates<T>& c, std::int64_t begin, std::int64_t end, T threshold,
-                      std::int64_t* kept) {
-  std::int64_t num_kept = 0;
-  std::int64_t num_dead = 0;
-  for (std::int64_t i = begin; i < end; ++i) {
-    if (c.dead[i] != 0) continue;
-    kept[num_kept++] = c.index[i];
-    num_dead += mark(c, i, end, threshold);
-    if (num_dead > (end - i) / kDeadPart) {
-      end = compact(c, i + 1, end);
-      num_dead = 0;
-    }
-  }
-  return num_kept;
-}
-
-template <typename T>
-void fill(const Candidates<T>& c, const T* boxes, std::int64_t position, std::int64_t index) {
-  const T* box = boxes + 4 * index;
-  c.x1[position] = box[0];
-  c.y1[position] = box[1];
-  c.x2[position] = box[2];
-  c.y2[position] = box[3];
-  c.area[position] = rect_area(Rect<T>{box[0], box[1], box[2], box[3]});
-  c.index[position] = index;
-  c.dead[position] = 0;
-}
-
-// Splits the caller's scratch; `rank` and `by_group` serve grouped calls.
-template <typename T>
-struct Scratch {
-  Candidates<T> candidates;
-  std::int64_t* rank;
-  std::int64_t* by_group;
-
-  Scratch(void* memory, std::int64_t n) {
-    auto* integers = static_cast<std::int64_t*>(memory);
-    candidates.index = integers;
-    rank = integers + n;
-    by_group = integers + 2 * n;
-    auto* values = reinterpret_cast<T*>(integers + 3 * n);
-    candidates.x1 = values;
-    candidates.y1 = values + n;
-    candidates.x2 = values + 2 * n;
-    candidates.y2 = values + 3 * n;
-    candidates.area = values + 4 * n;
-    candidates.dead = reinterpret_cast<std::uint8_t*>(values + 5 * n);
+  std::int64_t rank(std::int64_t m) const {
+    return members != nullptr ? static_cast<std::int64_t>(members[m].index) : m;
   }
 };
 
 template <typename T>
-std::int64_t suppress_groups(const T* boxes, std::int64_t n, const std::int64_t* order,
-                             const std::int64_t* groups, T threshold, Scratch<T>& scratch,
-                             std::int64_t* kept) {
+GEODET_INLINE void suppress(const T* boxes, const Group& group, T threshold, KeptBoxes<T> kept,
+                            std::uint8_t* is_kept) {
+  for (std::int64_t m = group.begin; m < group.end; ++m) {
+    const std::int64_t rank = group.rank(m);
+    const T* values = boxes + 4 * group.order[rank];
+    const Rect<T> box{values[0], values[1], values[2], values[3]};
+    const T area = rect_area(box);
+    const bool suppressed = is_suppressed(kept, box, area, threshold);
+    is_kept[rank] = suppressed ? 0 : 1;
+    if (!suppressed) kept.append(box, area);
+  }
+}
+
+GEODET_CLONES void suppress_group(const float* boxes, const Group& group, float threshold,
+                                  const KeptBoxes<float>& kept, std::uint8_t* is_kept) {
+  suppress(boxes, group, threshold, kept, is_kept);
+}
+
+GEODET_CLONES void suppress_group(const double* boxes, const Group& group, double threshold,
+                                  const KeptBoxes<double>& kept, std::uint8_t* is_kept) {
+  suppress(boxes, group, threshold, kept, is_kept);
+}
+
+// Parts of the caller's scratch: room to sort in, then the kept boxes, then a flag a box.
+template <typename T>
+struct Scratch {
+  void* ranked;
+  KeptBoxes<T> kept;
+  std::uint8_t* is_kept;
+
+  Scratch(void* memory, std::int64_t n) : ranked(memory) {
+    auto* values = reinterpret_cast<T*>(static_cast<Ranked<std::uint64_t>*>(memory) + 2 * n);
+    const std::int64_t room = padded(n);
+    kept = {values, values + room, values + 2 * room, values + 3 * room, values + 4 * room, 0};
+    is_kept = reinterpret_cast<std::uint8_t*>(values + 5 * room);
+  }
+};
+
+// Ranks of the boxes, group by group.
+Ranked<std::uint64_t>* rank_by_group(const std::int64_t* groups, const std::int64_t* order,
+                                     std::int64_t n, void* scratch) {
+  auto* members = static_cast<Ranked<std::uint64_t>*>(scratch);
+  std::int64_t least = n > 0 ? groups[0] : 0;
+  for (std::int64_t i = 1; i < n; ++i) least = groups[i] < least ? groups[i] : least;
   for (std::int64_t r = 0; r < n; ++r) {
-    scratch.rank[order[r]] = r;
-    scratch.by_group[r] = order[r];
+    // Counted from the least, since the sort skips bytes that are always 0.
+    const std::uint64_t key =
+        static_cast<std::uint64_t>(groups[order[r]]) - static_cast<std::uint64_t>(least);
+    members[r] = {key, static_cast<std::uint64_t>(r)};
   }
-  const std::int64_t* rank = scratch.rank;
-  const auto best_first = [rank](std::int64_t a, std::int64_t b) { return rank[a] < rank[b]; };
-  std::sort(scratch.by_group, scratch.by_group + n, [&](std::int64_t a, std::int64_t b) {
-    return groups[a] != groups[b] ? groups[a] < groups[b] : best_first(a, b);
-  });
-  for (std::int64_t r = 0; r < n; ++r) fill(scratch.candidates, boxes, r, scratch.by_group[r]);
-  std::int64_t num_kept = 0;
-  for (std::int64_t begin = 0; begin < n;) {
-    std::int64_t end = begin + 1;
-    while (end < n && groups[scratch.by_group[end]] == groups[scratch.by_group[begin]]) ++end;
-    num_kept += suppress(scratch.candidates, begin, end, threshold, kept + num_kept);
-    begin = end;
-  }
-  std::sort(kept, kept + num_kept, best_first);
-  return num_kept;
+  sort_by_key(members, members + n, n);
+  return members;
 }
 
 template <typename T>
@@ -192,13 +169,20 @@ Status nms_any(const T* boxes, std::int64_t n, const std::int64_t* order,
   for (std::int64_t r = 0; r < n; ++r) {
     if (order[r] < 0 || order[r] >= n) return Status::kOutOfRange;
   }
-  Scratch<T> scratch(memory, n);
+  const Scratch<T> scratch(memory, n);
   const T bound = round_down<T>(threshold);
-  if (groups != nullptr) {
-    *num_kept = suppress_groups(boxes, n, order, groups, bound, scratch, kept);
+  if (groups == nullptr) {
+    suppress_group(boxes, {order, nullptr, 0, n}, bound, scratch.kept, scratch.is_kept);
   } else {
-    for (std::int64_t r = 0; r < n; ++r) fill(scratch.candidates, boxes, r, order[r]);
-    *num_kept = suppress(scratch.candidates, 0, n, bound, kept);
+    const auto* members = rank_by_group(groups, order, n, scratch.ranked);
+    for (std::int64_t begin = 0, end = 0; begin < n; begin = end) {
+      while (end < n && members[end].key == members[begin].key) ++end;
+      suppress_group(boxes, {order, members, begin, end}, bound, scratch.kept, scratch.is_kept);
+    }
+  }
+  *num_kept = 0;
+  for (std::int64_t r = 0; r < n; ++r) {
+    if (scratch.is_kept[r] != 0) kept[(*num_kept)++] = order[r];
   }
   return Status::kOk;
 }
@@ -206,7 +190,8 @@ Status nms_any(const T* boxes, std::int64_t n, const std::int64_t* order,
 }  // namespace
 
 std::int64_t nms_scratch_bytes(std::int64_t n, std::int64_t element_size) noexcept {
-  return n * (3 * static_cast<std::int64_t>(sizeof(std::int64_t)) + 5 * element_size + 1);
+  return 2 * n * static_cast<std::int64_t>(sizeof(Ranked<std::uint64_t>)) +
+         5 * padded(n) * element_size + n;
 }
 
 Status nms(const float* boxes, std::int64_t n, const std::int64_t* order,
