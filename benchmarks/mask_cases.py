@@ -255,21 +255,31 @@ def _paste() -> Comparison:
     )
 
 
+def _encoded(masks: Tensor) -> Any:
+    """pycocotools' run lengths of dense masks [n, h, w]."""
+    columns = masks.numpy().view(np.uint8).transpose(1, 2, 0)
+    return coco_mask.encode(np.asfortranarray(columns))
+
+
 def _paste_to_rle() -> Comparison:
     soft, boxes = _soft_masks()
 
     def theirs() -> object:
-        masks = grid_sample_paste(soft, boxes).numpy().view(np.uint8)
-        return coco_mask.encode(np.asfortranarray(masks.transpose(1, 2, 0)))
+        return _encoded(grid_sample_paste(soft, boxes))
+
+    def torchvisions() -> object:
+        return _encoded(paste_masks_in_image(soft[:, None], boxes, IMAGE_HW)[:, 0] >= 0.5)
 
     return Comparison(
         name="paste 28x28 to RLE",
         ways={
-            OURS: lambda: ops.rle_encode(ops.paste_masks(soft, boxes, IMAGE_HW)),
+            OURS: lambda: ops.paste_masks_to_rle(soft, boxes, IMAGE_HW),
             "grid_sample, pycocotools": theirs,
+            "torchvision, pycocotools": torchvisions,
         },
         # Areas, since single pixels may differ by rounding.
         agree=lambda a, b: bool(
             (abs(ops.rle_area(*a).numpy() - coco_mask.area(b).astype(np.int64)) <= 2).all()
         ),
+        other_answer=frozenset({"torchvision, pycocotools"}),
     )

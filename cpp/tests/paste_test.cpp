@@ -8,6 +8,7 @@
 
 #include "check.hpp"
 #include "geodet/paste_sampling.hpp"
+#include "geodet/rle.hpp"
 #include "random.hpp"
 
 namespace {
@@ -48,28 +49,6 @@ std::vector<float> pasted(const std::vector<float>& values, const std::vector<fl
   return out;
 }
 
-// The value of one pixel as the CUDA kernel finds it.
-float pixel_value(const float* mask, const float* box, const PasteSizes& s, std::int64_t y,
-                  std::int64_t x) {
-  const geodet::PasteAxis<float> x_axis{box[0], box[2]};
-  const geodet::PasteAxis<float> y_axis{box[1], box[3]};
-  if (!geodet::can_paste(x_axis) || !geodet::can_paste(y_axis)) return 0;
-  const float px = geodet::mask_position(x_axis, x, s.mask_width);
-  const float py = geodet::mask_position(y_axis, y, s.mask_height);
-  if (!geodet::is_on_mask(px, s.mask_width) || !geodet::is_on_mask(py, s.mask_height)) return 0;
-  const auto column = geodet::mask_tap(px);
-  const auto row = geodet::mask_tap(py);
-  const auto cell = [&](std::int64_t i, std::int64_t j) {
-    const bool inside = i >= 0 && i < s.mask_height && j >= 0 && j < s.mask_width;
-    return inside ? mask[i * s.mask_width + j] : 0.0f;
-  };
-  const float left = geodet::blend(cell(row.low, column.low), cell(row.low + 1, column.low),
-                                   row.part);
-  const float right = geodet::blend(cell(row.low, column.low + 1),
-                                    cell(row.low + 1, column.low + 1), row.part);
-  return geodet::blend(left, right, column.part);
-}
-
 }  // namespace
 
 GEODET_TEST(pasted_pixels_equal_the_shared_maths) {
@@ -84,7 +63,7 @@ GEODET_TEST(pasted_pixels_equal_the_shared_maths) {
       const float* mask = values.data() + i * s.mask_height * s.mask_width;
       for (std::int64_t y = 0; y < s.height; ++y) {
         for (std::int64_t x = 0; x < s.width; ++x, ++k) {
-          equal = equal && out[k] == pixel_value(mask, boxes.data() + 4 * i, s, y, x);
+          equal = equal && out[k] == geodet::pasted_value(mask, boxes.data() + 4 * i, s, y, x);
         }
       }
     }
@@ -105,6 +84,56 @@ GEODET_TEST(pasted_masks_are_pasted_values_at_the_threshold) {
   bool equal = true;
   for (std::size_t k = 0; k < soft.size(); ++k) equal = equal && hard[k] == (soft[k] >= 0.5f);
   GEODET_EXPECT(equal);
+}
+
+// Run lengths of dense masks, by the encoder.
+std::vector<std::int32_t> encoded(const bool* masks, const PasteSizes& s) {
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(masks);
+  std::vector<geodet::MaskScan> scans(static_cast<std::size_t>(s.masks));
+  GEODET_EXPECT(geodet::rle_encode_scan(bytes, s.masks, s.height, s.width, scans.data(), 1) ==
+                Status::kOk);
+  std::vector<std::int64_t> offsets{0};
+  for (const auto& scan : scans) offsets.push_back(offsets.back() + scan.num_runs);
+  std::vector<std::int32_t> counts(static_cast<std::size_t>(offsets.back()));
+  GEODET_EXPECT(geodet::rle_encode_fill(bytes, s.masks, s.height, s.width, scans.data(),
+                                        offsets.data(), counts.data(), 1) == Status::kOk);
+  return counts;
+}
+
+GEODET_TEST(pasted_runs_are_those_of_the_dense_masks) {
+  for (const PasteSizes& s :
+       {PasteSizes{40, 28, 28, 200, 300}, PasteSizes{60, 4, 3, 64, 130}, PasteSizes{9, 5, 5, 1, 1},
+        PasteSizes{30, 3, 9, 129, 2}, PasteSizes{0, 2, 2, 5, 5}, PasteSizes{3, 2, 2, 0, 5}}) {
+    std::vector<float> values = random_probabilities(s);
+    std::vector<float> boxes = random_boxes(s);
+    for (std::int64_t i = 0; i < s.masks; i += 3) {  // masks that go on from column to column
+      boxes[static_cast<std::size_t>(4 * i + 1)] = -50;
+      boxes[static_cast<std::size_t>(4 * i + 3)] = static_cast<float>(s.height + (i % 2) * 100);
+    }
+    std::vector<float> scratch(static_cast<std::size_t>(geodet::paste_scratch_values(s)));
+    const auto hard = std::make_unique<bool[]>(pixels(s) + 1);
+    GEODET_EXPECT(geodet::paste_masks(values.data(), boxes.data(), s, 0.5, scratch.data(),
+                                      hard.get(), 1) == Status::kOk);
+    std::vector<geodet::PasteWindow> windows(static_cast<std::size_t>(s.masks));
+    const std::int64_t num_words = geodet::paste_runs_plan(boxes.data(), s, windows.data());
+    std::vector<std::uint64_t> words(static_cast<std::size_t>(num_words));
+    scratch.resize(static_cast<std::size_t>(geodet::paste_runs_scratch_values(s)));
+    GEODET_EXPECT(geodet::paste_runs_scan(values.data(), boxes.data(), s, 0.5, windows.data(),
+                                          scratch.data(), words.data(), 4) == Status::kOk);
+    std::vector<std::int64_t> offsets{0};
+    for (const auto& window : windows) offsets.push_back(offsets.back() + window.num_runs);
+    std::vector<std::int32_t> counts(static_cast<std::size_t>(offsets.back()));
+    GEODET_EXPECT(geodet::paste_runs_fill(windows.data(), s, words.data(), offsets.data(),
+                                          counts.data(), 4) == Status::kOk);
+    GEODET_EXPECT(counts == encoded(hard.get(), s));
+  }
+}
+
+GEODET_TEST(images_too_large_for_runs_are_refused) {
+  const PasteSizes s{1, 2, 2, std::int64_t{1} << 20, std::int64_t{1} << 20};
+  GEODET_EXPECT(geodet::paste_runs_scratch_values(s) == -1);
+  GEODET_EXPECT(geodet::paste_runs_fill(nullptr, s, nullptr, nullptr, nullptr, 1) ==
+                Status::kInvalidArgument);
 }
 
 GEODET_TEST(odd_boxes_are_safe_to_paste) {

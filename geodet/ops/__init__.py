@@ -7,7 +7,7 @@ CPU and CUDA with the same comparisons, and has its specification in `geodet.ops
 from geodet.ops.boxes import box_area, pairwise_box_iou
 from geodet.ops.hulls import convex_hulls, min_area_rectangles
 from geodet.ops.nms import batched_nms, nms
-from geodet.ops.paste import paste_mask_probabilities, paste_masks
+from geodet.ops.paste import paste_mask_probabilities, paste_masks, paste_masks_to_rle
 from geodet.ops.polygons import polygons_to_rle, ring_areas
 from geodet.ops.rle import (
     pairwise_rle_iou,
@@ -38,6 +38,7 @@ __all__ = [
     "pairwise_rle_iou",
     "paste_mask_probabilities",
     "paste_masks",
+    "paste_masks_to_rle",
     "polygons_to_rle",
     "ring_areas",
     "rle_area",

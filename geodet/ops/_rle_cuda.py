@@ -5,6 +5,8 @@ of unknown length wait for the GPU anyway.
 """
 
 # ruff: noqa: PLR0917 - kernels take what their schema lists, by position
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,7 @@ __all__ = [
     "difference",
     "encode",
     "iou",
+    "paste",
     "polygons",
     "reduce",
 ]
@@ -28,18 +31,33 @@ __all__ = [
 def encode(masks: Tensor) -> FlatRle:
     """Run lengths of dense masks."""
     masks = masks.detach().contiguous()
-    rows, height, width = masks.shape
-    changes = torch.empty((rows, width), dtype=torch.int32, device=masks.device)
-    _backend.cuda().rle_encode_count(masks, changes, _backend.stream(masks))
-    ends = changes.flatten().cumsum(0, dtype=torch.int64)
-    starts = (ends - changes.flatten()).contiguous()
-    positions = torch.empty(
-        int(ends[-1]) if len(ends) else 0, dtype=torch.int64, device=masks.device
+    stream = _backend.stream(masks)
+    return _from_columns(
+        masks,
+        tuple(masks.shape),
+        lambda changes: _backend.cuda().rle_encode_count(masks, changes, stream),
+        lambda starts, positions: _backend.cuda().rle_encode_fill(
+            masks, starts.flatten(), positions, stream
+        ),
     )
-    _backend.cuda().rle_encode_fill(masks, starts, positions, _backend.stream(masks))
-    of_mask = torch.arange(rows, device=masks.device)
-    change_rows = torch.repeat_interleave(of_mask, changes.sum(dim=1, dtype=torch.int64))
-    return _run_events.from_changes(change_rows, positions, rows, height * width)
+
+
+def paste(
+    probabilities: Tensor, xyxy: Tensor, height: int, width: int, threshold: float
+) -> FlatRle:
+    """Run lengths of pasted masks: no full-size mask is made."""
+    probabilities, xyxy = probabilities.detach().contiguous(), xyxy.detach().contiguous()
+    rows, cuda, stream = len(probabilities), _backend.cuda(), _backend.stream(probabilities)
+    if height * width == 0:
+        counts = torch.zeros(rows, dtype=torch.int32, device=xyxy.device)
+        return counts, torch.arange(rows + 1, device=xyxy.device)
+    given = probabilities, xyxy, height, threshold
+    return _from_columns(
+        probabilities,
+        (rows, height, width),
+        lambda changes: cuda.paste_runs_count(*given, changes, stream),
+        lambda starts, positions: cuda.paste_runs_fill(*given, starts, positions, stream),
+    )
 
 
 def decode(counts: Tensor, offsets: Tensor, height: int, width: int) -> Tensor:
@@ -170,6 +188,33 @@ def areas(points: Tensor, ring_offsets: Tensor) -> Tensor:
     result = points.new_empty(len(ring_offsets) - 1)
     _backend.cuda().ring_areas(points, ring_offsets, result, _backend.stream(points))
     return result
+
+
+def _from_columns(
+    like: Tensor,
+    shape: tuple[int, ...],
+    count: Callable[[Tensor], object],
+    fill: Callable[[Tensor, Tensor], object],
+) -> FlatRle:
+    """Masks of `shape` from kernels that count and list the changes of each column.
+
+    Args:
+        like: a tensor on the device.
+        shape: n, h, w.
+        count: writes the number of changes into [n, w] int32.
+        fill: writes positions [e] int64 of all changes; the first argument, [n, w] int64, says
+            where those of each column begin.
+    """
+    rows, height, width = shape
+    changes = torch.empty((rows, width), dtype=torch.int32, device=like.device)
+    count(changes)
+    ends = changes.flatten().cumsum(0, dtype=torch.int64)
+    starts = (ends - changes.flatten()).reshape(rows, width)
+    positions = ends.new_empty(int(ends[-1]) if len(ends) else 0)
+    fill(starts, positions)
+    of_mask = torch.arange(rows, device=like.device)
+    change_rows = torch.repeat_interleave(of_mask, changes.sum(dim=1, dtype=torch.int64))
+    return _run_events.from_changes(change_rows, positions, rows, height * width)
 
 
 def _host(tensor: Tensor) -> _backend.Array:

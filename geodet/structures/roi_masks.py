@@ -65,12 +65,11 @@ class RoiMasks(Table):
 
     def area(self) -> Tensor:
         """[n] int64, number of pixels of the pasted masks."""
-        parts = [masks.area() for masks in self._pasted()]
-        return torch.cat([torch.zeros(0, dtype=torch.int64, device=self.device), *parts])
+        return ops.rle_area(*self._runs())
 
     def boxes(self) -> Boxes:
         """Tight half-open boxes of the pasted masks; see `roi_boxes` for the boxes of the grids."""
-        return Boxes.cat([Boxes.empty(device=self.device), *(m.boxes() for m in self._pasted())])
+        return Boxes(ops.rle_boxes(*self._runs(), self.image_size.height))
 
     def to_bit_masks(self, threshold: float = 0.5) -> BitMasks:
         """Paste every mask into the image. Not exact: probabilities become bools.
@@ -88,11 +87,17 @@ class RoiMasks(Table):
         )
 
     def to_rle_masks(self, threshold: float = 0.5) -> "RleMasks":
-        """Paste and encode a few masks at a time. Not exact: probabilities become bools."""
+        """Paste straight to run lengths, on the CPU. Not exact: probabilities become bools.
+
+        No full-size mask is made: time and memory are those of the boxes.
+
+        Args:
+            threshold: a pixel belongs to the mask when its probability is at least this.
+        """
         from geodet.structures.rle_masks import RleMasks  # noqa: PLC0415 (each kind of mask converts to the others)
 
-        parts = [masks.to_rle_masks() for masks in self._pasted(threshold)]
-        return RleMasks.cat([RleMasks.empty(self.image_size), *parts])
+        counts, offsets = self._runs(threshold)
+        return RleMasks(counts.cpu(), offsets.cpu(), self.image_size)
 
     def crop_and_resize(self, boxes: Boxes, side: int) -> Tensor:
         """Resample the pasted mask i inside box i, as `BitMasks.crop_and_resize`. Not exact."""
@@ -143,11 +148,20 @@ class RoiMasks(Table):
         self.roi_boxes.validated(where=where)
         return self
 
-    def _pasted(self, threshold: float = 0.5) -> Iterator[BitMasks]:
+    def _runs(self, threshold: float = 0.5) -> tuple[Tensor, Tensor]:
+        """Run lengths of the pasted masks, on the device of the grids."""
+        return ops.paste_masks_to_rle(
+            self.probabilities,
+            self.roi_boxes.xyxy,
+            self.image_size.as_tuple(),
+            threshold=threshold,
+        )
+
+    def _pasted(self) -> Iterator[BitMasks]:
         """Paste as many masks at a time as fit in a bounded amount of memory."""
         rows = max(1, _CHUNK_PIXELS // self.image_size.area)
         for start in range(0, len(self), rows):
-            yield self[start : start + rows].to_bit_masks(threshold)
+            yield self[start : start + rows].to_bit_masks()
 
 
 def check_image_size(value: object) -> None:

@@ -1,5 +1,6 @@
 """Mask pasting: against its specification and torch's grid_sample."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -7,8 +8,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from geodet.errors import DtypeError, InvalidValueError, ShapeError
-from geodet.ops import paste_mask_probabilities, paste_masks
-from geodet.ops.reference.paste import paste_probabilities_reference
+from geodet.ops import (
+    paste_mask_probabilities,
+    paste_masks,
+    paste_masks_to_rle,
+    rle_area,
+    rle_decode,
+    rle_encode,
+    rle_to_strings,
+)
+from geodet.ops.reference.paste import paste_probabilities_reference, paste_runs_reference
 
 INF = float("inf")
 NAN = float("nan")
@@ -86,6 +95,60 @@ def test_masks_are_pasted_probabilities_at_the_threshold():
         assert torch.equal(paste_masks(masks, boxes, size, threshold=threshold), soft >= threshold)
 
 
+def tall_boxes(count: int, size: tuple[int, int], seed: int) -> Tensor:
+    """Boxes of which every third covers whole columns: its runs go on in the next one."""
+    boxes = random_boxes(count, size, seed)
+    boxes[::3, 1] = -0.7 * size[0] - 1
+    boxes[::3, 3] = 1.9 * size[0] + 1
+    return boxes
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    cells=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    size=st.tuples(st.integers(1, 140), st.integers(1, 140)),
+    threshold=st.sampled_from([0.2, 0.5, 0.9]),
+)
+def test_runs_are_those_of_the_dense_masks(seed, cells, size, threshold):
+    """Straight to run lengths is, byte for byte, pasting and then encoding; in both precisions."""
+    for dtype in (torch.float32, torch.float64):
+        masks = random_masks(4, 5, seed)[:, : cells[0], : cells[1]].to(dtype)
+        boxes = tall_boxes(4, size, seed).to(dtype)
+        counts, offsets = paste_masks_to_rle(masks, boxes, size, threshold=threshold)
+        dense = paste_masks(masks, boxes, size, threshold=threshold)
+        expected = rle_encode(dense)
+        assert torch.equal(counts, expected[0])
+        assert torch.equal(offsets, expected[1])
+        assert torch.equal(rle_decode(counts, offsets, size), dense)
+
+
+@given(seed=st.integers(0, 10**6), size=st.tuples(st.integers(1, 9), st.integers(1, 12)))
+def test_runs_equal_the_specification(seed, size):
+    """Any mask on any box gives the runs of the slow definition, but for ties at one half."""
+    masks, boxes = random_masks(3, 4, seed), tall_boxes(3, size, seed)
+    counts, offsets = paste_masks_to_rle(masks, boxes, size)
+    soft = paste_mask_probabilities(masks, boxes, size)
+    for row in range(3):
+        if ((soft[row] - 0.5).abs() < 1e-9).any():
+            continue
+        expected = paste_runs_reference(masks[row].tolist(), boxes[row].tolist(), size, 0.5)
+        assert counts[offsets[row] : offsets[row + 1]].tolist() == expected
+
+
+def test_runs_are_cocos_of_grid_samples():
+    """The text is what pycocotools makes of what torch's sampler pastes."""
+    coco = pytest.importorskip("pycocotools.mask")
+    size = (173, 310)
+    masks, boxes = random_masks(40, 28, 4), tall_boxes(40, size, 5)
+    dense = pasted_by_grid_sample(masks, boxes, size) >= 0.5
+    columns = np.asfortranarray(dense.numpy().view(np.uint8).transpose(1, 2, 0))
+    texts = [rle["counts"] for rle in coco.encode(columns)]
+    runs = paste_masks_to_rle(masks, boxes, size)
+    # in double precision, no pixel of these is a tie
+    assert rle_to_strings(*runs) == texts
+    assert rle_area(*runs).tolist() == dense.sum(dim=(1, 2)).tolist()
+
+
 @given(seed=st.integers(0, 10**6), dx=st.integers(-8, 8), dy=st.integers(-8, 8))
 def test_pasting_moves_with_the_box(seed, dx, dy):
     """Moving a box by whole pixels moves what it paints."""
@@ -129,6 +192,7 @@ def test_boxes_without_a_place_paint_nothing(box):
     """Empty, inverted, infinite, NaN and faraway boxes give an empty mask."""
     masks, boxes = torch.ones(1, 4, 4), torch.tensor([box]).float()
     assert not paste_masks(masks, boxes, (10, 10), threshold=1e-6).any()
+    assert paste_masks_to_rle(masks, boxes, (10, 10), threshold=1e-6)[0].tolist() == [100]
     assert (paste_mask_probabilities(masks, boxes, (10, 10)) == 0).all()
 
 
@@ -136,12 +200,24 @@ def test_huge_boxes_paint_the_image():
     """The image is the middle of a mask far larger than it, at the cost of the image."""
     boxes = torch.tensor([[-1e30, -1e30, 1e30, 1e30]])
     assert paste_masks(torch.ones(1, 4, 4), boxes, (10, 10)).all()
+    assert paste_masks_to_rle(torch.ones(1, 4, 4), boxes, (10, 10))[0].tolist() == [0, 100]
+
+
+def test_runs_of_huge_images_cost_their_boxes():
+    """An image of two thousand million pixels is no work when little of it is painted."""
+    boxes = torch.tensor([[30_000.0, 40_000.0, 30_004.0, 40_004.0]])
+    counts, _ = paste_masks_to_rle(torch.ones(1, 2, 2), boxes, (46_340, 46_340))
+    assert counts.tolist()[1::2] == [4] * 4
+    assert int(counts.sum()) == 46_340**2
+    with pytest.raises(InvalidValueError, match=r"image_size: .*2\^31 - 1"):
+        paste_masks_to_rle(torch.ones(1, 2, 2), boxes, (46_341, 46_341))
 
 
 def test_nan_probabilities_are_below_the_threshold():
     """NaN paints nothing and stays NaN in the soft form."""
     masks, boxes = torch.full((1, 2, 2), NAN), torch.tensor([[2.0, 2, 6, 6]])
     assert not paste_masks(masks, boxes, (8, 8)).any()
+    assert paste_masks_to_rle(masks, boxes, (8, 8))[0].tolist() == [64]
     soft = paste_mask_probabilities(masks, boxes, (8, 8))
     assert soft[:, 2:6, 2:6].isnan().all()
     assert (soft[:, :1] == 0).all()
@@ -153,6 +229,9 @@ def test_empty_inputs_give_empty_outputs():
         masks, boxes = torch.ones(count, 3, 3), torch.tensor([[0.0, 0, 2, 2]]).repeat(count, 1)
         assert paste_masks(masks, boxes, size).shape == (count, *size)
         assert paste_mask_probabilities(masks, boxes, size).shape == (count, *size)
+        counts, offsets = paste_masks_to_rle(masks, boxes, size)
+        assert counts.tolist() == [0] * count
+        assert offsets.tolist() == list(range(count + 1))
 
 
 def test_large_results_equal_small_ones():
@@ -160,10 +239,13 @@ def test_large_results_equal_small_ones():
     size = (700, 900)
     masks, boxes = random_masks(20, 28, 0).float(), random_boxes(20, size, 1).float()
     large = paste_masks(masks, boxes, size)
+    runs = rle_encode(large)
+    assert all(map(torch.equal, runs, paste_masks_to_rle(masks, boxes, size)))
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
         assert torch.equal(paste_masks(masks, boxes, size), large)
+        assert all(map(torch.equal, runs, paste_masks_to_rle(masks, boxes, size)))
     finally:
         torch.set_num_threads(before)
     for index in range(20):
@@ -179,6 +261,8 @@ def test_half_precision_is_computed_in_float32():
         soft = paste_mask_probabilities(masks.float(), boxes, (10, 10))
         assert torch.equal(paste_mask_probabilities(masks, boxes, (10, 10)), soft.to(dtype))
         assert torch.equal(paste_masks(masks, boxes, (10, 10)), soft >= 0.5)
+        runs = paste_masks_to_rle(masks, boxes, (10, 10))
+        assert torch.equal(rle_decode(*runs, (10, 10)), soft >= 0.5)
 
 
 def test_wrong_arguments_are_named():
@@ -190,8 +274,11 @@ def test_wrong_arguments_are_named():
         paste_masks(masks[:, :0], boxes, (4, 4))
     with pytest.raises(DtypeError, match=r"xyxy: expected torch\.float32"):
         paste_masks(masks, boxes.double(), (4, 4))
-    with pytest.raises(InvalidValueError, match=r"threshold: .*\(0, 1\]"):
-        paste_masks(masks, boxes, (4, 4), threshold=0.0)
+    for paste in (paste_masks, paste_masks_to_rle):
+        with pytest.raises(InvalidValueError, match=r"threshold: .*\(0, 1\]"):
+            paste(masks, boxes, (4, 4), threshold=0.0)
+        with pytest.raises(InvalidValueError, match="image_size"):
+            paste(masks, boxes, (-4, 4))
     with pytest.raises(InvalidValueError, match="image_size"):
         paste_mask_probabilities(masks, boxes, (4, -1))
 
@@ -200,6 +287,7 @@ def test_registration_passes_torchs_own_checks():
     """Schema, fake and tracing agree with the kernels."""
     masks, boxes = random_masks(3, 4, 0), random_boxes(3, (6, 7), 1)
     torch.library.opcheck(torch.ops.geodet.paste_masks, (masks, boxes, 6, 7, 0.5))
+    torch.library.opcheck(torch.ops.geodet.paste_masks_to_rle, (masks, boxes, 6, 7, 0.5))
     torch.library.opcheck(torch.ops.geodet.paste_mask_probabilities, (masks, boxes, 6, 7))
 
 
@@ -218,3 +306,9 @@ def test_cuda_paints_the_same_pixels(cuda):
     assert torch.equal(on_device.cpu(), paste_mask_probabilities(masks, boxes, size))
     painted = paste_masks(masks.to(cuda), boxes.to(cuda), size)
     assert torch.equal(painted.cpu(), paste_masks(masks, boxes, size))
+    runs = paste_masks_to_rle(masks.to(cuda), boxes.to(cuda), size)
+    assert all(map(torch.equal, (part.cpu() for part in runs), rle_encode(painted.cpu())))
+    tall = tall_boxes(40, size, 2).float()
+    runs = paste_masks_to_rle(masks.to(cuda), tall.to(cuda), size)
+    on_cpu = paste_masks_to_rle(masks, tall, size)
+    assert all(map(torch.equal, (part.cpu() for part in runs), on_cpu))

@@ -41,6 +41,55 @@ void paste_probabilities_any(const py::object& probabilities, const py::object& 
       reinterpret_cast<void*>(stream));
 }
 
+PasteSizes sizes_of(const DeviceArray& probabilities, const DeviceArray& boxes,
+                    std::int64_t height, std::int64_t width) {
+  boxes.expect(0, probabilities.size(0));
+  boxes.expect(1, 4);
+  return {probabilities.size(0), probabilities.size(1), probabilities.size(2), height, width};
+}
+
+template <typename T>
+void runs_count(const DeviceArray& probabilities, const DeviceArray& boxes, std::int64_t height,
+                double threshold, const DeviceArray& changes, void* stream) {
+  auto* changes_data = changes.data<std::int32_t>(2);
+  const T* values = probabilities.data<const T>(3);
+  const T* boxes_data = boxes.data<const T>(2);
+  const PasteSizes sizes = sizes_of(probabilities, boxes, height, changes.size(1));
+  changes.expect(0, sizes.masks);
+  raise_unless_ok(
+      cuda::paste_runs_count(values, boxes_data, sizes, threshold, changes_data, stream));
+}
+
+template <typename T>
+void runs_fill(const DeviceArray& probabilities, const DeviceArray& boxes, std::int64_t height,
+               double threshold, const DeviceArray& starts, const DeviceArray& positions,
+               void* stream) {
+  const auto* starts_data = starts.data<const std::int64_t>(2);
+  const T* values = probabilities.data<const T>(3);
+  const T* boxes_data = boxes.data<const T>(2);
+  const PasteSizes sizes = sizes_of(probabilities, boxes, height, starts.size(1));
+  starts.expect(0, sizes.masks);
+  raise_unless_ok(cuda::paste_runs_fill(values, boxes_data, sizes, threshold, starts_data,
+                                        positions.data<std::int64_t>(1), stream));
+}
+
+void runs_count_any(const py::object& probabilities, const py::object& boxes, std::int64_t height,
+                    double threshold, const py::object& changes, std::uintptr_t stream) {
+  const DeviceArray values(probabilities, "probabilities");
+  const auto run = values.holds("<f8") ? &runs_count<double> : &runs_count<float>;
+  run(values, DeviceArray(boxes, "boxes"), height, threshold, DeviceArray(changes, "changes"),
+      reinterpret_cast<void*>(stream));
+}
+
+void runs_fill_any(const py::object& probabilities, const py::object& boxes, std::int64_t height,
+                   double threshold, const py::object& starts, const py::object& positions,
+                   std::uintptr_t stream) {
+  const DeviceArray values(probabilities, "probabilities");
+  const auto run = values.holds("<f8") ? &runs_fill<double> : &runs_fill<float>;
+  run(values, DeviceArray(boxes, "boxes"), height, threshold, DeviceArray(starts, "starts"),
+      DeviceArray(positions, "positions"), reinterpret_cast<void*>(stream));
+}
+
 }  // namespace
 
 void bind_paste(py::module_& module) {
@@ -48,6 +97,11 @@ void bind_paste(py::module_& module) {
              py::arg("out"), py::arg("threshold"), py::arg("stream"));
   module.def("paste_probabilities", &paste_probabilities_any, py::arg("probabilities"),
              py::arg("boxes"), py::arg("out"), py::arg("stream"));
+  module.def("paste_runs_count", &runs_count_any, py::arg("probabilities"), py::arg("boxes"),
+             py::arg("height"), py::arg("threshold"), py::arg("changes"), py::arg("stream"));
+  module.def("paste_runs_fill", &runs_fill_any, py::arg("probabilities"), py::arg("boxes"),
+             py::arg("height"), py::arg("threshold"), py::arg("starts"), py::arg("positions"),
+             py::arg("stream"));
 }
 
 }  // namespace geodet::bindings

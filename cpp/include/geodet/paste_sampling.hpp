@@ -9,6 +9,11 @@
 
 namespace geodet {
 
+struct PasteSizes {
+  std::int64_t masks, mask_height, mask_width;  // of the probabilities
+  std::int64_t height, width;                   // of the image
+};
+
 // One axis of a box. A box without area has no place for a mask.
 template <typename T>
 struct PasteAxis {
@@ -54,6 +59,50 @@ GEODET_HD inline MaskTap<T> mask_tap(T position) {
 template <typename T>
 GEODET_HD inline T blend(T low, T high, T part) {
   return (T(1) - part) * low + part * high;
+}
+
+// Value of one image pixel of one mask, 0 off the mask. Cells are blended along x, then along y:
+// every kernel keeps to this order, so that all of them round alike.
+template <typename T>
+GEODET_HD inline T pasted_value(const T* mask, const T* box, const PasteSizes& s,
+                                std::int64_t pixel_y, std::int64_t pixel_x) {
+  const PasteAxis<T> x_axis{box[0], box[2]};
+  const PasteAxis<T> y_axis{box[1], box[3]};
+  if (!can_paste(x_axis) || !can_paste(y_axis)) return T(0);
+  const T x = mask_position(x_axis, pixel_x, s.mask_width);
+  const T y = mask_position(y_axis, pixel_y, s.mask_height);
+  if (!is_on_mask(x, s.mask_width) || !is_on_mask(y, s.mask_height)) return T(0);
+  const MaskTap<T> column = mask_tap(x);
+  const MaskTap<T> row = mask_tap(y);
+  T blended[2] = {T(0), T(0)};
+  for (int side = 0; side < 2; ++side) {
+    const std::int64_t cell = row.low + side;
+    if (cell < 0 || cell >= s.mask_height) continue;
+    const T* cells = mask + cell * s.mask_width;
+    const T left = column.low >= 0 ? cells[column.low] : T(0);
+    const T right = column.low + 1 < s.mask_width ? cells[column.low + 1] : T(0);
+    blended[side] = blend(left, right, column.part);
+  }
+  return blend(blended[0], blended[1], row.part);
+}
+
+struct PixelRange {
+  std::int64_t begin, end;
+};
+
+// Pixels of [0, size) that may read the mask; the exact test is is_on_mask.
+template <typename T>
+GEODET_HD inline PixelRange pixels_near(const PasteAxis<T>& axis, std::int64_t cells,
+                                        std::int64_t size) {
+  if (!can_paste(axis)) return {0, 0};
+  const double low = static_cast<double>(axis.low);
+  const double high = static_cast<double>(axis.high);
+  const double margin = (high - low) / static_cast<double>(cells) + 1;
+  const double limit = static_cast<double>(size);
+  const double begin = std::floor(low - margin);
+  const double end = std::ceil(high + margin);
+  return {begin > 0 ? static_cast<std::int64_t>(begin < limit ? begin : limit) : 0,
+          end > 0 ? static_cast<std::int64_t>(end < limit ? end : limit) : 0};
 }
 
 }  // namespace geodet

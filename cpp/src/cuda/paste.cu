@@ -6,31 +6,6 @@
 namespace geodet::cuda {
 namespace {
 
-// Value of one image pixel of one mask; 0 off the mask.
-template <typename T>
-__device__ T pasted_value(const T* mask, const T* box, const PasteSizes& s, std::int64_t pixel_y,
-                          std::int64_t pixel_x) {
-  const PasteAxis<T> x_axis{box[0], box[2]};
-  const PasteAxis<T> y_axis{box[1], box[3]};
-  if (!can_paste(x_axis) || !can_paste(y_axis)) return T(0);
-  const T x = mask_position(x_axis, pixel_x, s.mask_width);
-  const T y = mask_position(y_axis, pixel_y, s.mask_height);
-  if (!is_on_mask(x, s.mask_width) || !is_on_mask(y, s.mask_height)) return T(0);
-  const MaskTap<T> column = mask_tap(x);
-  const MaskTap<T> row = mask_tap(y);
-  T blended[2];
-  for (int side = 0; side < 2; ++side) {
-    const std::int64_t cell = column.low + side;
-    const bool has_column = cell >= 0 && cell < s.mask_width;
-    const bool has_low = has_column && row.low >= 0;
-    const bool has_high = has_column && row.low + 1 < s.mask_height;
-    const T low = has_low ? mask[row.low * s.mask_width + cell] : T(0);
-    const T high = has_high ? mask[(row.low + 1) * s.mask_width + cell] : T(0);
-    blended[side] = blend(low, high, row.part);
-  }
-  return blend(blended[0], blended[1], column.part);
-}
-
 template <typename T>
 __device__ void store(T value, T threshold, bool* out) {
   *out = value >= threshold;
@@ -53,17 +28,83 @@ __global__ void paste_kernel(const T* probabilities, const T* boxes, PasteSizes 
   }
 }
 
+// Calls visit(y) for the pixels of column x that differ from the pixel before them.
+template <typename T, typename Visit>
+__device__ void for_each_change(const T* mask, const T* box, const PasteSizes& s, T threshold,
+                                std::int64_t x, Visit&& visit) {
+  const PixelRange ys = pixels_near(PasteAxis<T>{box[1], box[3]}, s.mask_height, s.height);
+  bool before = x > 0 && pasted_value(mask, box, s, s.height - 1, x - 1) >= threshold;
+  if (before && ys.begin > 0) {
+    visit(std::int64_t{0});
+    before = false;
+  }
+  for (std::int64_t y = ys.begin; y < ys.end; ++y) {
+    const bool here = pasted_value(mask, box, s, y, x) >= threshold;
+    if (here != before) visit(y);
+    before = here;
+  }
+  if (before && ys.end < s.height) visit(ys.end);
+}
+
+template <typename T>
+__global__ void runs_count_kernel(const T* probabilities, const T* boxes, PasteSizes s,
+                                  T threshold, std::int32_t* changes) {
+  for (std::int64_t k = first_item(); k < s.masks * s.width; k += item_stride()) {
+    const std::int64_t mask = k / s.width;
+    std::int32_t count = 0;
+    for_each_change(probabilities + mask * s.mask_height * s.mask_width, boxes + 4 * mask, s,
+                    threshold, k % s.width, [&](std::int64_t) { ++count; });
+    changes[k] = count;
+  }
+}
+
+template <typename T>
+__global__ void runs_fill_kernel(const T* probabilities, const T* boxes, PasteSizes s, T threshold,
+                                 const std::int64_t* starts, std::int64_t* positions) {
+  for (std::int64_t k = first_item(); k < s.masks * s.width; k += item_stride()) {
+    const std::int64_t mask = k / s.width;
+    const std::int64_t x = k % s.width;
+    std::int64_t next = starts[k];
+    for_each_change(probabilities + mask * s.mask_height * s.mask_width, boxes + 4 * mask, s,
+                    threshold, x,
+                    [&](std::int64_t y) { positions[next++] = x * s.height + y; });
+  }
+}
+
+bool can_use(const PasteSizes& s) {
+  return s.masks >= 0 && s.mask_height > 0 && s.mask_width > 0 && s.height >= 0 && s.width >= 0;
+}
+
 template <typename T, typename Out>
 Status launch(const T* probabilities, const T* boxes, const PasteSizes& s, double threshold,
               Out* out, void* stream) noexcept {
-  if (s.masks < 0 || s.mask_height <= 0 || s.mask_width <= 0 || s.height < 0 || s.width < 0 ||
-      !(threshold > 0)) {
-    return Status::kInvalidArgument;
-  }
+  if (!can_use(s) || !(threshold > 0)) return Status::kInvalidArgument;
   const std::int64_t items = s.masks * s.height * s.width;
   if (items == 0) return Status::kOk;
   paste_kernel<<<blocks_for(items), kThreads, 0, as_stream(stream)>>>(
       probabilities, boxes, s, static_cast<T>(threshold), items, out);
+  return launch_status();
+}
+
+template <typename T>
+Status launch_count(const T* probabilities, const T* boxes, const PasteSizes& s, double threshold,
+                    std::int32_t* changes, void* stream) noexcept {
+  if (!can_use(s) || !(threshold > 0)) return Status::kInvalidArgument;
+  const std::int64_t columns = s.masks * s.width;
+  if (columns * s.height == 0) return Status::kInvalidArgument;
+  runs_count_kernel<<<blocks_for(columns), kThreads, 0, as_stream(stream)>>>(
+      probabilities, boxes, s, static_cast<T>(threshold), changes);
+  return launch_status();
+}
+
+template <typename T>
+Status launch_fill(const T* probabilities, const T* boxes, const PasteSizes& s, double threshold,
+                   const std::int64_t* starts, std::int64_t* positions, void* stream) noexcept {
+  if (!can_use(s) || !(threshold > 0)) return Status::kInvalidArgument;
+  const std::int64_t columns = s.masks * s.width;
+  if (columns * s.height == 0) return Status::kInvalidArgument;
+  runs_fill_kernel<<<blocks_for(columns), kThreads, 0, as_stream(stream)>>>(
+      probabilities, boxes, s, static_cast<T>(threshold), starts, positions);
   return launch_status();
 }
 
@@ -87,6 +128,28 @@ Status paste_probabilities(const float* probabilities, const float* boxes, const
 Status paste_probabilities(const double* probabilities, const double* boxes,
                            const PasteSizes& sizes, double* out, void* stream) noexcept {
   return launch(probabilities, boxes, sizes, 1.0, out, stream);
+}
+
+Status paste_runs_count(const float* probabilities, const float* boxes, const PasteSizes& sizes,
+                        double threshold, std::int32_t* changes, void* stream) noexcept {
+  return launch_count(probabilities, boxes, sizes, threshold, changes, stream);
+}
+
+Status paste_runs_count(const double* probabilities, const double* boxes, const PasteSizes& sizes,
+                        double threshold, std::int32_t* changes, void* stream) noexcept {
+  return launch_count(probabilities, boxes, sizes, threshold, changes, stream);
+}
+
+Status paste_runs_fill(const float* probabilities, const float* boxes, const PasteSizes& sizes,
+                       double threshold, const std::int64_t* starts, std::int64_t* positions,
+                       void* stream) noexcept {
+  return launch_fill(probabilities, boxes, sizes, threshold, starts, positions, stream);
+}
+
+Status paste_runs_fill(const double* probabilities, const double* boxes, const PasteSizes& sizes,
+                       double threshold, const std::int64_t* starts, std::int64_t* positions,
+                       void* stream) noexcept {
+  return launch_fill(probabilities, boxes, sizes, threshold, starts, positions, stream);
 }
 
 }  // namespace geodet::cuda

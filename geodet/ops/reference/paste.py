@@ -3,7 +3,11 @@
 import math
 from collections.abc import Sequence
 
-__all__ = ["paste_probabilities_reference"]
+import numpy as np
+
+from geodet.ops.reference.rle import rle_encode_reference
+
+__all__ = ["paste_probabilities_reference", "paste_runs_reference"]
 
 
 def paste_probabilities_reference(
@@ -26,6 +30,17 @@ def paste_probabilities_reference(
         ]
         for row in range(height)
     ]
+
+
+def paste_runs_reference(
+    mask: Sequence[Sequence[float]],
+    box: Sequence[float],
+    image_size: tuple[int, int],
+    threshold: float,
+) -> list[int]:
+    """Run lengths of the pixels of one pasted mask that reach a threshold."""
+    soft = np.array(paste_probabilities_reference(mask, box, image_size)).reshape(image_size)
+    return rle_encode_reference(soft >= threshold)
 
 
 def _bilinear(mask: Sequence[Sequence[float]], y: float, x: float) -> float:
