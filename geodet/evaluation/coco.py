@@ -144,6 +144,7 @@ class CocoEvaluator:
         matches = match_greedily(
             table.candidates(float(_IOU_THRESHOLDS[0])),
             table.pred_groups,
+            table.target_groups,
             table.target_ignored,
             table.target_crowd,
             iou_thresholds=_IOU_THRESHOLDS,
@@ -196,7 +197,7 @@ class _Table:
         self._target_counts = np.array([len(r.target_labels) for r in records], np.int64)
         images = np.arange(len(records)) * num_classes
         self.pred_groups = np.repeat(images, self._pred_counts) + self.pred_labels
-        self._target_groups = np.repeat(images, self._target_counts) + self.target_labels
+        self.target_groups = np.repeat(images, self._target_counts) + self.target_labels
 
     def candidates(self, min_iou: float) -> CandidatePairs:
         """Pairs that may match, by row of the whole table."""
@@ -209,7 +210,7 @@ class _Table:
                 _joined((r.target_xywh.reshape(-1) for r in self._records), np.float64).reshape(
                     -1, 4
                 ),
-                self._target_groups,
+                self.target_groups,
                 self.target_crowd,
                 min_iou=min_iou,
             )

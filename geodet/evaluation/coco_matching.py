@@ -3,30 +3,31 @@
 Shapes: n predictions, g targets, e candidate pairs, T IoU thresholds, A area ranges.
 
 Predictions arrive sorted by image, then class, then descending score; targets by image, then
-class. A *group* is one class of one image, and only members of one group can meet. Two facts
-make the whole set fit in a few array operations:
-
-- a pair under the lowest threshold never matches, so a short list of pairs replaces matrices;
-- groups do not touch each other, so the first prediction of every group is decided in one step,
-  then the second of every group, and so on, for all thresholds and area ranges together.
+class. A *group* is one class of one image, and only members of one group can meet. A pair under
+the lowest threshold never matches, so a short list of pairs is kept instead of matrices; they
+become matrices again a few groups at a time, for `ops.batched_match_greedily`.
 
 Targets are known by row. COCO's own tool knows them by annotation id and takes id 0 for "no
 match"; that quirk has no counterpart here.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import attrs
 import numpy as np
+import torch
 from numpy.typing import NDArray
+
+from geodet import ops
 
 __all__ = ["CandidatePairs", "Matches", "box_candidates", "match_greedily"]
 
-# The official tool lowers a threshold of 1 by this much, so that an IoU of 1 - 1e-16 counts.
-_HIGHEST_THRESHOLD = 1 - 1e-10
-
 # Pairs whose IoU is computed at once: about 100 MB of float64 temporaries.
 _PAIRS_PER_CHUNK = 1 << 20
+# Matrix entries, and predictions, of the groups that are matched at once.
+_ENTRIES_PER_CHUNK = 1 << 21
+_PREDICTIONS_PER_CHUNK = 1 << 14
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -146,6 +147,7 @@ def _box_chunk(
 def match_greedily(
     pairs: CandidatePairs,
     pred_groups: NDArray[np.int64],
+    target_groups: NDArray[np.int64],
     target_ignored: NDArray[np.bool_],
     target_crowd: NDArray[np.bool_],
     *,
@@ -159,80 +161,99 @@ def match_greedily(
     Args:
         pairs: candidates, in any order.
         pred_groups: [n] ascending; within a group by descending score.
+        target_groups: [g] ascending.
         target_ignored: [A, g] not counted in this area range; true for crowds in all.
         target_crowd: [g].
-        iou_thresholds: [T], a pair matches at IoU >= threshold.
+        iou_thresholds: [T] above 0, a pair matches at IoU >= threshold.
     Empty: no pairs, no matches.
     """
-    num_areas, num_targets = target_ignored.shape
-    shape = (num_areas, len(iou_thresholds), len(pred_groups))
+    shape = (len(target_ignored), len(iou_thresholds), len(pred_groups))
     matched = np.zeros(shape, np.bool_)
     ignored = np.zeros(shape, np.bool_)
-    if len(pairs.ious) == 0:
-        return Matches(matched=matched, ignored=ignored)
-    limits = np.minimum(iou_thresholds, _HIGHEST_THRESHOLD)[:, None]
-    edges = _sorted_edges(pairs, pred_groups, target_ignored)
-    # A target per area range: the ranges are matched independently of each other.
-    targets = edges.areas * num_targets + edges.targets
-    free_always = target_crowd[edges.targets]
-    taken = np.zeros((len(iou_thresholds), num_areas * num_targets), np.bool_)
-    round_starts = np.flatnonzero(np.diff(edges.rounds, prepend=-1))
-    for begin, end in zip(round_starts, [*round_starts[1:], len(edges.rounds)], strict=True):
-        now = slice(begin, end)
-        available = ~taken[:, targets[now]] | free_always[now]
-        available &= edges.ious[now] >= limits
-        # The edges of one prediction lie in order of preference: its first available one wins.
-        position = np.where(available, np.arange(end - begin), end - begin)
-        chosen = np.minimum.reduceat(position, _run_starts(edges, now), axis=1)
-        thresholds, column = np.nonzero(chosen < end - begin)
-        edge = begin + chosen[thresholds, column]
-        taken[thresholds, targets[edge]] = True
-        place = (edges.areas[edge], thresholds, edges.predictions[edge])
-        matched[place] = True
-        ignored[place] = edges.ignored[edge]
+    thresholds = torch.from_numpy(iou_thresholds)
+    for part in _matrices(pairs, pred_groups, target_groups):
+        columns = target_ignored[:, part.targets]
+        meets = ops.batched_match_greedily(
+            torch.from_numpy(part.ious),
+            torch.from_numpy(part.pred_offsets),
+            torch.from_numpy(part.target_offsets),
+            thresholds,
+            ignored=torch.from_numpy(columns),
+            crowd=torch.from_numpy(target_crowd[part.targets]),
+        ).numpy()
+        met = meets >= 0
+        matched[:, :, part.predictions] = met
+        ignored[:, :, part.predictions] = met & np.take_along_axis(
+            columns[:, None], np.maximum(meets, 0), axis=2
+        )
     return Matches(matched=matched, ignored=ignored)
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class _Edges:
-    """Candidate pairs, once per area range, in the order in which they are decided."""
+class _Matrices:
+    """Some groups as matrices; only rows of predictions that have a candidate.
 
-    rounds: NDArray[np.int64]
-    areas: NDArray[np.int64]
+    Attributes:
+        predictions: [d] rows of predictions.
+        targets: [t] rows of targets.
+        pred_offsets: where the predictions of each group begin.
+        target_offsets: where the targets of each group begin.
+        ious: matrix of each group, flat; -1 where a pair is no candidate.
+    """
+
     predictions: NDArray[np.int64]
     targets: NDArray[np.int64]
+    pred_offsets: NDArray[np.int64]
+    target_offsets: NDArray[np.int64]
     ious: NDArray[np.float64]
-    ignored: NDArray[np.bool_]
 
 
-def _sorted_edges(
-    pairs: CandidatePairs, pred_groups: NDArray[np.int64], target_ignored: NDArray[np.bool_]
-) -> _Edges:
-    """Repeat the pairs for every area range, sorted by round, range, prediction, preference."""
-    num_areas = len(target_ignored)
-    # Only predictions with a candidate take a turn: the rest can neither match nor block.
-    active, slot = np.unique(pairs.predictions, return_inverse=True)
-    groups = pred_groups[active]
-    turn = np.arange(len(active)) - np.searchsorted(groups, groups, side="left")
-    rounds = np.tile(turn[slot], num_areas)
-    areas = np.repeat(np.arange(num_areas), len(pairs.ious))
-    predictions = np.tile(pairs.predictions, num_areas)
-    targets = np.tile(pairs.targets, num_areas)
-    ious = np.tile(pairs.ious, num_areas)
-    ignored = target_ignored[:, pairs.targets].ravel()
-    order = np.lexsort((-targets, -ious, ignored, predictions, areas, rounds))
-    return _Edges(
-        rounds=rounds[order],
-        areas=areas[order],
-        predictions=predictions[order],
-        targets=targets[order],
-        ious=ious[order],
-        ignored=ignored[order],
-    )
+def _matrices(
+    pairs: CandidatePairs, pred_groups: NDArray[np.int64], target_groups: NDArray[np.int64]
+) -> Iterator[_Matrices]:
+    """The pairs as matrices of their groups, a bounded number of entries at a time.
+
+    A prediction without a candidate can neither match nor block, so it has no row.
+    """
+    active, slots = np.unique(pairs.predictions, return_inverse=True)
+    groups, pred_starts = np.unique(pred_groups[active], return_index=True)
+    pred_starts = np.append(pred_starts, len(active))
+    first = np.searchsorted(target_groups, groups, side="left")
+    widths = np.searchsorted(target_groups, groups, side="right") - first
+    heights = np.diff(pred_starts)
+    starts = _offsets(heights * widths)
+    own = np.searchsorted(pred_starts, slots, side="right") - 1
+    entries = starts[own] + (slots - pred_starts[own]) * widths[own] + pairs.targets - first[own]
+    by_entry = np.argsort(entries, kind="stable")
+    entries, ious = entries[by_entry], pairs.ious[by_entry]
+    for begin, end in _group_chunks(heights, widths):
+        lowest, highest = starts[begin], starts[end]
+        inside = slice(*np.searchsorted(entries, [lowest, highest]))
+        matrix = np.full(highest - lowest, -1.0)
+        matrix[entries[inside] - lowest] = ious[inside]
+        target_offsets = _offsets(widths[begin:end])
+        shift = np.repeat(first[begin:end] - target_offsets[:-1], widths[begin:end])
+        yield _Matrices(
+            predictions=active[pred_starts[begin] : pred_starts[end]],
+            targets=np.arange(target_offsets[-1]) + shift,
+            pred_offsets=pred_starts[begin : end + 1] - pred_starts[begin],
+            target_offsets=target_offsets,
+            ious=matrix,
+        )
 
 
-def _run_starts(edges: _Edges, now: slice) -> NDArray[np.intp]:
-    """First edge of every (area range, prediction) within one round."""
-    areas, predictions = edges.areas[now], edges.predictions[now]
-    changes = (np.diff(areas) != 0) | (np.diff(predictions) != 0)
-    return np.concatenate([[0], np.flatnonzero(changes) + 1])
+def _group_chunks(
+    heights: NDArray[np.int64], widths: NDArray[np.int64]
+) -> Iterator[tuple[int, int]]:
+    """Runs of groups of bounded size together; a larger group makes a run of its own."""
+    if len(heights) == 0:
+        return
+    cost = np.cumsum(heights * widths / _ENTRIES_PER_CHUNK + heights / _PREDICTIONS_PER_CHUNK)
+    chunk = np.floor(cost)
+    bounds = [0, *(np.flatnonzero(np.diff(chunk)) + 1).tolist(), len(heights)]
+    yield from pairwise(bounds)
+
+
+def _offsets(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where parts of these sizes begin, and where the last ends."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])

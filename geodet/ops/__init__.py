@@ -6,6 +6,7 @@ CPU and CUDA with the same comparisons, and has its specification in `geodet.ops
 
 from geodet.ops.boxes import box_area, pairwise_box_iou
 from geodet.ops.hulls import convex_hulls, min_area_rectangles
+from geodet.ops.matching import batched_match_greedily, match_greedily
 from geodet.ops.nms import batched_nms, nms
 from geodet.ops.paste import paste_mask_probabilities, paste_masks, paste_masks_to_rle
 from geodet.ops.polygons import polygons_to_rle, ring_areas
@@ -29,9 +30,11 @@ from geodet.ops.rle_text import rle_from_strings, rle_to_strings
 from geodet.ops.rois import roi_align
 
 __all__ = [
+    "batched_match_greedily",
     "batched_nms",
     "box_area",
     "convex_hulls",
+    "match_greedily",
     "min_area_rectangles",
     "nms",
     "pairwise_box_iou",

@@ -9,6 +9,7 @@ PYBIND11_MODULE(_core_cuda, module) {
   module.doc() = "CUDA kernels of geodet on device arrays; use geodet.ops instead.";
   module.attr("runtime_version") = CUDART_VERSION;
   geodet::bindings::bind_boxes(module);
+  geodet::bindings::bind_matching(module);
   geodet::bindings::bind_nms(module);
   geodet::bindings::bind_polygons(module);
   geodet::bindings::bind_rle(module);
