@@ -24,9 +24,19 @@ def shared_dir() -> Path:
     return SHARED
 
 
+def _cuda_or_skip() -> torch.device:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    return torch.device("cuda", torch.cuda.current_device())
+
+
 @pytest.fixture
 def cuda() -> torch.device:
     """CUDA device for tests that compare it with the CPU."""
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
-    return torch.device("cuda")
+    return _cuda_or_skip()
+
+
+@pytest.fixture(scope="session", params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def device(request: pytest.FixtureRequest) -> torch.device:
+    """Each device that the laws hold on: the CPU, and CUDA where there is one."""
+    return torch.device("cpu") if request.param == "cpu" else _cuda_or_skip()

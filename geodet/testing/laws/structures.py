@@ -1,7 +1,4 @@
-"""Laws that every structure obeys, as checks that raise AssertionError with what differed.
-
-Give them structures drawn by `geodet.testing` strategies, or your own.
-"""
+"""Laws that every structure obeys: selection, joining, moving, copying, tree functions."""
 
 import copy
 import pickle
@@ -12,13 +9,25 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree
 
+from geodet.testing.laws._require import device_of, require, tensors_of
 
-class _Structure(Protocol):
+
+class Comparable(Protocol):
+    """What can be compared with what it was."""
+
+    def equal(self, other: object) -> bool:
+        """Tell whether it is the same to the last bit."""
+        ...
+
+    def allclose(self, other: object, *, rtol: float = ..., atol: float = ...) -> bool:
+        """Tell whether it is the same up to rounding."""
+        ...
+
+
+class _Structure(Comparable, Protocol):
     """What the laws use of a structure."""
 
     def to(self, device: Any = None, *, dtype: torch.dtype | None = None) -> Self: ...
-    def equal(self, other: object) -> bool: ...
-    def allclose(self, other: object, *, rtol: float = ..., atol: float = ...) -> bool: ...
 
 
 class _Table(_Structure, Protocol):
@@ -39,7 +48,7 @@ def assert_indexing_composes(table: _Table, first: Any, second: Any) -> None:
         second: an index for the rows that `first` leaves.
     """
     at_once = _positions(len(table), first)[_as_index(second, first, len(table))]
-    _require(
+    require(
         table[first][second].equal(table[at_once]),
         f"table[{first}][{second}] differs from table[{at_once.tolist()}] for {table}",
     )
@@ -53,55 +62,58 @@ def assert_selections_agree(table: _Table) -> None:
         mask = torch.zeros(rows, dtype=torch.bool)
         mask[row] = True
         for index in (row - rows, slice(row, row + 1), mask, one):
-            _require(table[row].equal(table[index]), f"row {row} differs from [{index}]: {table}")
-        _require(len(table[row]) == 1, f"[{row}] has {len(table[row])} rows: {table}")
-    _require(table[:].equal(table), f"[:] changes {table}")
-    _require(table[::-1][::-1].equal(table), f"[::-1] twice changes {table}")
+            require(table[row].equal(table[index]), f"row {row} differs from [{index}]: {table}")
+        require(len(table[row]) == 1, f"[{row}] has {len(table[row])} rows: {table}")
+    require(table[:].equal(table), f"[:] changes {table}")
+    require(table[::-1][::-1].equal(table), f"[::-1] twice changes {table}")
 
 
 def assert_cat_of_slices_is_identity(table: _Table, cut: int) -> None:
     """Check that a table cut in two and joined is the table, and that one part joins to itself."""
     joined = type(table).cat([table[:cut], table[cut:]])
-    _require(joined.equal(table), f"cat of [:{cut}] and [{cut}:] differs from {table}")
-    _require(type(table).cat([table]).equal(table), f"cat of one table differs from {table}")
+    require(joined.equal(table), f"cat of [:{cut}] and [{cut}:] differs from {table}")
+    require(type(table).cat([table]).equal(table), f"cat of one table differs from {table}")
 
 
 def assert_to_round_trips(structure: _Structure) -> None:
     """Check that double precision and back is the identity, and that ints and bools stay."""
-    _require(structure.to("cpu").equal(structure), f"to('cpu') changes {structure}")
+    device = device_of(structure)
+    require(structure.to(device).equal(structure), f"to({device}) changes {structure}")
+    there_and_back = structure.to("cpu").to(device)
+    require(there_and_back.equal(structure), f"to the CPU and back to {device} changes {structure}")
     wide = structure.to(dtype=torch.float64)
-    for before, after in zip(_tensors(structure), _tensors(wide), strict=True):
+    for before, after in zip(tensors_of(structure), tensors_of(wide), strict=True):
         floating = before.is_floating_point()
         expected = torch.float64 if floating else before.dtype
-        _require(after.dtype == expected, f"to(float64) gives {after.dtype} in {structure}")
-    dtypes = {t.dtype for t in _tensors(structure) if t.is_floating_point()}
+        require(after.dtype == expected, f"to(float64) gives {after.dtype} in {structure}")
+    dtypes = {t.dtype for t in tensors_of(structure) if t.is_floating_point()}
     if len(dtypes - {torch.float64}) <= 1:
         for dtype in dtypes - {torch.float64}:
-            _require(wide.to(dtype=dtype).equal(structure), f"float64 and back: {structure}")
+            require(wide.to(dtype=dtype).equal(structure), f"float64 and back: {structure}")
 
 
 def assert_pickle_round_trips(structure: _Structure) -> None:
     """Check that pickling and deep copies give an equal structure with its own memory."""
     for copied in (pickle.loads(pickle.dumps(structure)), copy.deepcopy(structure)):  # noqa: S301
-        _require(structure.equal(copied), f"a copy differs: {copied} from {structure}")
-        own = {t.untyped_storage().data_ptr() for t in _tensors(copied) if t.numel()}
-        old = {t.untyped_storage().data_ptr() for t in _tensors(structure) if t.numel()}
-        _require(not own & old, f"a copy shares memory with {structure}")
+        require(structure.equal(copied), f"a copy differs: {copied} from {structure}")
+        own = {t.untyped_storage().data_ptr() for t in tensors_of(copied) if t.numel()}
+        old = {t.untyped_storage().data_ptr() for t in tensors_of(structure) if t.numel()}
+        require(not own & old, f"a copy shares memory with {structure}")
 
 
 def assert_pytree_round_trips(structure: _Structure) -> None:
     """Check that tree functions see every tensor and give the structure back."""
     leaves, spec = _pytree.tree_flatten(structure)
-    _require(all(isinstance(leaf, Tensor) for leaf in leaves), f"leaves of {structure}: {leaves}")
+    require(all(isinstance(leaf, Tensor) for leaf in leaves), f"leaves of {structure}: {leaves}")
     rebuilt = _pytree.tree_unflatten(leaves, spec)
-    _require(structure.equal(rebuilt), f"unflattened: {rebuilt} from {structure}")
-    _require(_pytree.tree_structure(rebuilt) == spec, f"another tree for {rebuilt}")
+    require(structure.equal(rebuilt), f"unflattened: {rebuilt} from {structure}")
+    require(_pytree.tree_structure(rebuilt) == spec, f"another tree for {rebuilt}")
     cloned = _pytree.tree_map(torch.clone, structure)
-    _require(structure.equal(cloned), f"tree_map of clone: {cloned} from {structure}")
+    require(structure.equal(cloned), f"tree_map of clone: {cloned} from {structure}")
 
 
 def assert_twice_is_identity(
-    structure: _Structure, step: Callable[[Any], Any], *, atol: float = 0.0
+    structure: Comparable, step: Callable[[Any], Any], *, atol: float = 0.0
 ) -> None:
     """Check that a mirror or another involution undoes itself.
 
@@ -112,14 +124,14 @@ def assert_twice_is_identity(
     """
     twice = step(step(structure))
     same = structure.equal(twice) if atol == 0 else structure.allclose(twice, rtol=0, atol=atol)
-    _require(same, f"twice gives {_tensors(twice)} from {_tensors(structure)}")
+    require(same, f"twice gives {tensors_of(twice)} from {tensors_of(structure)}")
 
 
-def assert_unchanged_by(structure: _Structure, call: Callable[[Any], object]) -> None:
+def assert_unchanged_by(structure: Comparable, call: Callable[[Any], object]) -> None:
     """Check that a method leaves the structure it is called on as it was."""
     before = copy.deepcopy(structure)
     call(structure)
-    _require(structure.equal(before), f"a call changed {before}")
+    require(structure.equal(before), f"a call changed {before}")
 
 
 def assert_structure_laws(structure: _Structure) -> None:
@@ -135,15 +147,6 @@ def assert_table_laws(table: _Table) -> None:
     assert_unchanged_by(table, assert_selections_agree)
     for cut in {0, len(table) // 2, len(table)}:
         assert_cat_of_slices_is_identity(table, cut)
-
-
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise AssertionError(message)
-
-
-def _tensors(structure: object) -> list[Any]:
-    return _pytree.tree_leaves(structure)
 
 
 def _positions(rows: int, index: Any) -> Tensor:
