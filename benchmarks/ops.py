@@ -3,6 +3,7 @@
 import argparse
 
 import box_cases
+import box_overlap_cases
 import mask_cases
 import torch
 from timing import check, header, median_ms, rows, setting
@@ -19,7 +20,7 @@ def main() -> None:
     print(setting("torchvision", "pycocotools"))
     print(f"medians of {arguments.runs} rounds, all ways of a line in turn in one process")
     print(header(), flush=True)
-    for name, build in (*box_cases.cases(), *mask_cases.cases()):
+    for name, build in (*box_cases.cases(), *box_overlap_cases.cases(), *mask_cases.cases()):
         if arguments.only in name:
             comparison = build()
             check(comparison)

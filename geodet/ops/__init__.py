@@ -4,7 +4,21 @@ Each is registered with torch.library (schema, fake, gradient where it means som
 CPU and CUDA with the same comparisons, and has its specification in `geodet.ops.reference`.
 """
 
-from geodet.ops.boxes import box_area, pairwise_box_iou
+from geodet.ops.box_overlap import (
+    matched_box_ciou,
+    matched_box_diou,
+    matched_box_giou,
+    matched_box_intersection,
+    matched_box_ioa,
+    matched_box_iou,
+    pairwise_box_ciou,
+    pairwise_box_diou,
+    pairwise_box_giou,
+    pairwise_box_intersection,
+    pairwise_box_ioa,
+    pairwise_box_iou,
+)
+from geodet.ops.boxes import box_area
 from geodet.ops.hulls import convex_hulls, min_area_rectangles
 from geodet.ops.matching import batched_match_greedily, match_greedily
 from geodet.ops.nms import batched_nms, nms
@@ -35,8 +49,19 @@ __all__ = [
     "box_area",
     "convex_hulls",
     "match_greedily",
+    "matched_box_ciou",
+    "matched_box_diou",
+    "matched_box_giou",
+    "matched_box_intersection",
+    "matched_box_ioa",
+    "matched_box_iou",
     "min_area_rectangles",
     "nms",
+    "pairwise_box_ciou",
+    "pairwise_box_diou",
+    "pairwise_box_giou",
+    "pairwise_box_intersection",
+    "pairwise_box_ioa",
     "pairwise_box_iou",
     "pairwise_rle_iou",
     "paste_mask_probabilities",

@@ -59,14 +59,18 @@ def on_cuda(tensor: Tensor) -> bool:
     Raises:
         DeviceError: it lives neither on a CPU nor on a CUDA device.
     """
-    if tensor.device.type in {"cpu", "cuda"}:
-        return tensor.device.type == "cuda"
+    if tensor.is_cpu:
+        return False
+    if tensor.is_cuda:
+        return True
     raise DeviceError(f"expected a CPU or CUDA tensor, got one on {tensor.device}")
 
 
 def array(tensor: Tensor) -> Array:
     """Return the NumPy view of a CPU tensor, made contiguous first where it is not."""
-    view: Array = tensor.detach().contiguous().numpy()
+    if tensor.requires_grad:
+        tensor = tensor.detach()
+    view: Array = tensor.contiguous().numpy()
     return view
 
 
@@ -85,8 +89,14 @@ def empty(shape: tuple[int, ...], like: Tensor, dtype: torch.dtype | None = None
     """Return uninitialised memory on the device of `like`, on huge pages where it is large."""
     dtype = like.dtype if dtype is None else dtype
     if like.device.type == "cpu" and _size_in_bytes(shape, dtype) >= _HUGE_BYTES:
-        return torch.from_numpy(np.empty(shape, dtype=_NUMPY_DTYPES[dtype]))
+        return torch.from_numpy(empty_array(shape, dtype))
     return torch.empty(shape, dtype=dtype, device=like.device)
+
+
+def empty_array(shape: tuple[int, ...], dtype: torch.dtype) -> Array:
+    """Return uninitialised host memory for `torch.from_numpy`; large arrays lie on huge pages."""
+    values: Array = np.empty(shape, dtype=_NUMPY_DTYPES[dtype])
+    return values
 
 
 def zeros(shape: tuple[int, ...], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:

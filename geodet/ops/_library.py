@@ -44,7 +44,31 @@ def register(
             f"geodet::{name}", backward, setup_context=setup_context, lib=_LIBRARY
         )
     operator: Callable[..., Result] = getattr(torch.ops.geodet, name).default
-    return operator
+    if backward is None:
+        return operator
+    hidden = register(f"_{schema}", cpu=cpu, cuda=cuda, fake=fake)
+    return _past_autograd(operator, hidden)
+
+
+def _past_autograd(
+    operator: Callable[..., Result], hidden: Callable[..., Result]
+) -> Callable[..., Result]:
+    """Call a twin without gradient where none is asked for.
+
+    torch's autograd layer in Python costs 3 us a call even then. Tracers always get the public
+    operator.
+    """
+
+    def call(*arguments: Any) -> Result:
+        if torch.compiler.is_compiling():
+            return operator(*arguments)
+        if torch.is_grad_enabled():
+            for argument in arguments:
+                if isinstance(argument, torch.Tensor) and argument.requires_grad:
+                    return operator(*arguments)
+        return hidden(*arguments)
+
+    return call
 
 
 def _on_its_device(kernel: Callable[..., Result]) -> Callable[..., Result]:

@@ -28,18 +28,22 @@ def test_bindings_refuse_wrong_arrays():
     boxes = np.ones((3, 4), np.float32)
     out = np.empty((3, 3), np.float32)
     with pytest.raises(TypeError, match="b: expected dtype float32, got float64"):
-        _core.pairwise_box_iou(boxes, boxes.astype(np.float64), out, 1)
+        _core.pairwise_box_overlap(boxes, boxes.astype(np.float64), 1, out, 1)
     with pytest.raises(ValueError, match="a: expected rank 2, got 1"):
-        _core.pairwise_box_iou(boxes[0], boxes, out, 1)
+        _core.pairwise_box_overlap(boxes[0], boxes, 1, out, 1)
     with pytest.raises(ValueError, match="a: expected size 4 in dimension 1, got 3"):
-        _core.pairwise_box_iou(np.ones((3, 3), np.float32), boxes, out, 1)
+        _core.pairwise_box_overlap(np.ones((3, 3), np.float32), boxes, 1, out, 1)
     with pytest.raises(ValueError, match="a: expected a C-contiguous array"):
-        _core.pairwise_box_iou(np.ones((4, 3), np.float32).T, boxes, out, 1)
+        _core.pairwise_box_overlap(np.ones((4, 3), np.float32).T, boxes, 1, out, 1)
     with pytest.raises(ValueError, match="out: expected size 3 in dimension 0, got 2"):
-        _core.pairwise_box_iou(boxes, boxes, out[:2], 1)
+        _core.pairwise_box_overlap(boxes, boxes, 1, out[:2], 1)
+    with pytest.raises(ValueError, match="invalid argument"):
+        _core.pairwise_box_overlap(boxes, boxes, 6, out, 1)
+    with pytest.raises(ValueError, match="b: expected size 3 in dimension 0, got 2"):
+        _core.matched_box_overlap(boxes, boxes[:2], 1, out[0], 1)
     out.flags.writeable = False
     with pytest.raises(ValueError, match="not writeable"):
-        _core.pairwise_box_iou(boxes, boxes, out, 1)
+        _core.pairwise_box_overlap(boxes, boxes, 1, out, 1)
 
 
 def test_status_codes_become_python_errors():

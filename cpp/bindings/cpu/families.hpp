@@ -5,9 +5,9 @@
 
 namespace geodet::bindings {
 
-void bind_boxes(pybind11::module_& module);
 void bind_hulls(pybind11::module_& module);
 void bind_matching(pybind11::module_& module);
+void bind_box_overlap(pybind11::module_& module);
 void bind_nms(pybind11::module_& module);
 void bind_paste(pybind11::module_& module);
 void bind_roi_align(pybind11::module_& module);

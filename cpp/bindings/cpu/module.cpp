@@ -5,9 +5,9 @@
 
 PYBIND11_MODULE(_core, module) {
   module.doc() = "CPU kernels of geodet on NumPy arrays; use geodet.ops instead.";
-  geodet::bindings::bind_boxes(module);
   geodet::bindings::bind_hulls(module);
   geodet::bindings::bind_matching(module);
+  geodet::bindings::bind_box_overlap(module);
   geodet::bindings::bind_nms(module);
   geodet::bindings::bind_paste(module);
   geodet::bindings::bind_roi_align(module);

@@ -5,8 +5,8 @@
 
 namespace geodet::bindings {
 
-void bind_boxes(pybind11::module_& module);
 void bind_matching(pybind11::module_& module);
+void bind_box_overlap(pybind11::module_& module);
 void bind_nms(pybind11::module_& module);
 void bind_polygons(pybind11::module_& module);
 void bind_rle(pybind11::module_& module);

@@ -1,24 +1,11 @@
-"""Specification of `geodet.ops.boxes` and `geodet.ops.nms` in plain Python numbers."""
+"""Specification of `geodet.ops.nms` in plain Python numbers."""
 
 import math
 from collections.abc import Sequence
 
-__all__ = ["box_iou_reference", "nms_reference"]
+from geodet.ops.reference.box_overlap import Box, box_iou_reference
 
-Box = Sequence[float]
-
-
-def box_iou_reference(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes x1, y1, x2, y2; 0 where they do not overlap."""
-    if any(math.isnan(value) for value in (*a, *b)):
-        return 0.0
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    area_a = (a[2] - a[0]) * (a[3] - a[1])
-    area_b = (b[2] - b[0]) * (b[3] - b[1])
-    return min(width * height / (area_a + area_b - width * height), 1.0)
+__all__ = ["nms_reference"]
 
 
 def nms_reference(
