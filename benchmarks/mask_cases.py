@@ -1,4 +1,4 @@
-"""Masks: polygons, run lengths, pasting. 100 masks in an image of 800 x 1333."""
+"""Masks: run lengths, pasting. 100 masks in an image of 800 x 1333."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from box_cases import IMAGE_HW, random_boxes
+from polygon_cases import COUNT, blobs, flat_polygons, outlines, same_arrays, same_rles
 from pycocotools import mask as coco_mask
 from timing import OURS, Comparison
 from torch import Tensor
@@ -13,36 +14,9 @@ from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 from geodet import ops
 
-COUNT = 100
-
-
-def blobs(count: int, size_hw: tuple[int, int], seed: int) -> list[np.ndarray]:
-    """`count` wavy closed outlines [p, 2] float64 with 12 to 60 corners inside the image."""
-    rng = np.random.default_rng(seed)
-    height, width = size_hw
-    outlines = []
-    for _ in range(count):
-        corners = int(rng.integers(12, 61))
-        angles = np.sort(rng.uniform(0, 2 * np.pi, corners))
-        radius = rng.uniform(0.02, 0.2) * height * (1 + 0.15 * rng.standard_normal(corners))
-        center = rng.uniform(0.1, 0.9, 2) * (width, height)
-        points = center + radius[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        outlines.append(np.clip(points, 0, (width, height)).round(2))
-    return outlines
-
-
-def flat_polygons(outlines: list[np.ndarray]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Points, ring, part and mask offsets of masks that are one ring each."""
-    points = torch.from_numpy(np.concatenate(outlines))
-    lengths = torch.tensor([0, *(len(outline) for outline in outlines)])
-    single = torch.arange(len(outlines) + 1)
-    return points, lengths.cumsum(0), single, single
-
 
 def cases() -> Iterator[tuple[str, Callable[[], Comparison]]]:
     """Name and builder of every comparison."""
-    yield "polygons to RLE", _polygons_to_rle
-    yield "polygons to masks", _polygons_to_masks
     yield "RLE encode", _encode
     yield "RLE decode", _decode
     yield "RLE area", _area
@@ -54,65 +28,13 @@ def cases() -> Iterator[tuple[str, Callable[[], Comparison]]]:
     yield "paste 28x28 to RLE", _paste_to_rle
 
 
-def _outlines() -> list[np.ndarray]:
-    return blobs(COUNT, IMAGE_HW, 6)
-
-
 def _coco_rles(outlines: list[np.ndarray]) -> list[dict[str, Any]]:
     flat = [outline.ravel().tolist() for outline in outlines]
     return [coco_mask.frPyObjects([polygon], *IMAGE_HW)[0] for polygon in flat]
 
 
-def _texts(rle: object) -> list[bytes]:
-    """Compressed text of either side's run lengths."""
-    if isinstance(rle, tuple):
-        return ops.rle_to_strings(*rle)
-    return [row["counts"] for row in rle]
-
-
-def _same_rles(ours: object, theirs: object) -> bool:
-    return _texts(ours) == _texts(theirs)
-
-
-def _same_arrays(ours: object, theirs: object) -> bool:
-    return np.array_equal(np.asarray(ours), np.asarray(theirs))
-
-
-def _polygons_to_rle() -> Comparison:
-    outlines = _outlines()
-    flat = flat_polygons(outlines)
-    lists = [outline.ravel().tolist() for outline in outlines]
-    return Comparison(
-        name="polygons to RLE",
-        ways={
-            OURS: lambda: ops.polygons_to_rle(*flat, IMAGE_HW),
-            "pycocotools": lambda: coco_mask.frPyObjects(lists, *IMAGE_HW),
-        },
-        agree=_same_rles,
-    )
-
-
-def _polygons_to_masks() -> Comparison:
-    outlines = _outlines()
-    flat = flat_polygons(outlines)
-    lists = [outline.ravel().tolist() for outline in outlines]
-
-    def theirs() -> np.ndarray:
-        masks = coco_mask.decode(coco_mask.frPyObjects(lists, *IMAGE_HW))
-        return np.ascontiguousarray(masks.transpose(2, 0, 1)).view(bool)
-
-    return Comparison(
-        name="polygons to masks",
-        ways={
-            OURS: lambda: ops.rle_decode(*ops.polygons_to_rle(*flat, IMAGE_HW), IMAGE_HW),
-            "pycocotools": theirs,
-        },
-        agree=_same_arrays,
-    )
-
-
 def _encode() -> Comparison:
-    masks = ops.rle_decode(*ops.polygons_to_rle(*flat_polygons(_outlines()), IMAGE_HW), IMAGE_HW)
+    masks = ops.rle_decode(*ops.polygons_to_rle(*flat_polygons(outlines()), IMAGE_HW), IMAGE_HW)
     column_major = np.asfortranarray(masks.numpy().view(np.uint8).transpose(1, 2, 0))
 
     def theirs() -> object:
@@ -126,12 +48,12 @@ def _encode() -> Comparison:
             "pycocotools": theirs,
             "pycocotools, columns": lambda: coco_mask.encode(column_major),
         },
-        agree=_same_rles,
+        agree=same_rles,
     )
 
 
 def _decode() -> Comparison:
-    rles = _coco_rles(_outlines())
+    rles = _coco_rles(outlines())
     ours = ops.rle_from_strings([rle["counts"] for rle in rles])
     return Comparison(
         name="RLE decode",
@@ -142,28 +64,28 @@ def _decode() -> Comparison:
             ).view(bool),
             "pycocotools, columns": lambda: coco_mask.decode(rles),
         },
-        agree=lambda a, b: _same_arrays(
+        agree=lambda a, b: same_arrays(
             a, b if b.shape == tuple(a.shape) else b.transpose(2, 0, 1).astype(bool)
         ),
     )
 
 
 def _area() -> Comparison:
-    rles = _coco_rles(_outlines())
+    rles = _coco_rles(outlines())
     ours = ops.rle_from_strings([rle["counts"] for rle in rles])
     return Comparison(
         name="RLE area",
         ways={OURS: lambda: ops.rle_area(*ours), "pycocotools": lambda: coco_mask.area(rles)},
-        agree=_same_arrays,
+        agree=same_arrays,
     )
 
 
 def _boxes() -> Comparison:
-    rles = _coco_rles(_outlines())
+    rles = _coco_rles(outlines())
     ours = ops.rle_from_strings([rle["counts"] for rle in rles])
 
     def agree(xyxy: Tensor, xywh: np.ndarray) -> bool:
-        return _same_arrays(torch.cat([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], dim=1), xywh)
+        return same_arrays(torch.cat([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], dim=1), xywh)
 
     return Comparison(
         name="RLE boxes",
@@ -176,7 +98,7 @@ def _boxes() -> Comparison:
 
 
 def _iou() -> Comparison:
-    a, b = _coco_rles(_outlines()), _coco_rles(blobs(COUNT, IMAGE_HW, 7))
+    a, b = _coco_rles(outlines()), _coco_rles(blobs(COUNT, IMAGE_HW, 7))
     ours = [ops.rle_from_strings([rle["counts"] for rle in side]) for side in (a, b)]
     crowd = np.zeros(COUNT, np.uint8)
     return Comparison(
@@ -185,12 +107,12 @@ def _iou() -> Comparison:
             OURS: lambda: ops.pairwise_rle_iou(*ours[0], *ours[1]),
             "pycocotools": lambda: coco_mask.iou(a, b, crowd),
         },
-        agree=_same_arrays,
+        agree=same_arrays,
     )
 
 
 def _to_text() -> Comparison:
-    rles = _coco_rles(_outlines())
+    rles = _coco_rles(outlines())
     ours = ops.rle_from_strings([rle["counts"] for rle in rles])
     plain = [
         {"size": list(IMAGE_HW), "counts": part.tolist()}
@@ -208,7 +130,7 @@ def _to_text() -> Comparison:
 
 def _from_text() -> Comparison:
     """Parsing alone; pycocotools has no such call, its area parses and then adds up."""
-    texts = [rle["counts"] for rle in _coco_rles(_outlines())]
+    texts = [rle["counts"] for rle in _coco_rles(outlines())]
     rles = [{"size": list(IMAGE_HW), "counts": text} for text in texts]
     return Comparison(
         name="RLE from text, area",
@@ -216,7 +138,7 @@ def _from_text() -> Comparison:
             OURS: lambda: ops.rle_area(*ops.rle_from_strings(texts)),
             "pycocotools": lambda: coco_mask.area(rles),
         },
-        agree=_same_arrays,
+        agree=same_arrays,
     )
 
 

@@ -5,8 +5,16 @@ import argparse
 import box_cases
 import box_overlap_cases
 import mask_cases
+import polygon_cases
 import torch
 from timing import check, header, median_ms, rows, setting
+
+FAMILIES = (
+    box_cases,
+    box_overlap_cases,
+    mask_cases,
+    polygon_cases,
+)
 
 
 def main() -> None:
@@ -20,7 +28,8 @@ def main() -> None:
     print(setting("torchvision", "pycocotools"))
     print(f"medians of {arguments.runs} rounds, all ways of a line in turn in one process")
     print(header(), flush=True)
-    for name, build in (*box_cases.cases(), *box_overlap_cases.cases(), *mask_cases.cases()):
+    cases = [case for family in FAMILIES for case in family.cases()]
+    for name, build in cases:
         if arguments.only in name:
             comparison = build()
             check(comparison)

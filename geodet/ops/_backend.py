@@ -100,9 +100,12 @@ def empty_array(shape: tuple[int, ...], dtype: torch.dtype) -> Array:
 
 
 def zeros(shape: tuple[int, ...], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    """Return zeroed memory on the device of `like`; large CPU memory is zeroed when touched."""
+    """Return zeroed memory on the device of `like`; large CPU memory is zeroed when touched.
+
+    torch.zeros would wake its threads from 32 KiB on, which costs more than the zeros.
+    """
     dtype = like.dtype if dtype is None else dtype
-    if like.device.type == "cpu" and _size_in_bytes(shape, dtype) >= _HUGE_BYTES:
+    if like.device.type == "cpu":
         return torch.from_numpy(np.zeros(shape, dtype=_NUMPY_DTYPES[dtype]))
     return torch.zeros(shape, dtype=dtype, device=like.device)
 

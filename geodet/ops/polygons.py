@@ -59,11 +59,7 @@ def polygons_to_rle(
             or offsets do not rise as they should.
     Empty: n = 0 gives a batch of none; a mask of no parts has no pixel set.
     """
-    _check_rings(points, ring_offsets)
-    check_offsets("part_offsets", part_offsets)
-    check_offsets("mask_offsets", mask_offsets)
-    names = ("points", "ring_offsets", "part_offsets", "mask_offsets")
-    _check.check_same_device(names, (points, ring_offsets, part_offsets, mask_offsets))
+    check_polygons(points, ring_offsets, part_offsets, mask_offsets)
     height, width = check_size("size_hw", size_hw)
     return _polygons_to_rle(points, ring_offsets, part_offsets, mask_offsets, height, width)
 
@@ -84,6 +80,21 @@ def ring_areas(points: Tensor, ring_offsets: Tensor) -> Tensor:
     _check_rings(points, ring_offsets)
     _check.check_same_device(("points", "ring_offsets"), (points, ring_offsets))
     return _ring_areas(points, ring_offsets)
+
+
+def check_polygons(
+    points: Tensor, ring_offsets: Tensor, part_offsets: Tensor, mask_offsets: Tensor
+) -> None:
+    """Check type, rank and device of the four levels; the core checks their values.
+
+    Raises:
+        ShapeError, DtypeError, DeviceError: the tensors are no polygon masks.
+    """
+    _check_rings(points, ring_offsets)
+    check_offsets("part_offsets", part_offsets)
+    check_offsets("mask_offsets", mask_offsets)
+    names = ("points", "ring_offsets", "part_offsets", "mask_offsets")
+    _check.check_same_device(names, (points, ring_offsets, part_offsets, mask_offsets))
 
 
 def _check_rings(points: Tensor, ring_offsets: Tensor) -> None:

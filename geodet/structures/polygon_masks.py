@@ -18,9 +18,6 @@ from geodet.structures.image_size import ImageSize
 from geodet.structures.rle_masks import RleMasks
 from geodet.structures.roi_masks import check_image_size
 
-# Detectron2 and COCO's tools never divide by a box side shorter than this.
-_SHORTEST_BOX_SIDE_PX = 0.1
-
 
 @register
 @attrs.frozen(eq=False, repr=False)
@@ -160,11 +157,12 @@ class PolygonMasks(Table):
 
     def to_bit_masks(self) -> BitMasks:
         """Rasterise, pixel for pixel as COCO's tools. Not exact: outlines become pixels."""
-        return self.to_rle_masks().to_bit_masks()
+        return BitMasks(ops.polygons_to_bit_masks(*self._levels(), self.image_size.as_tuple()))
 
     def to_rle_masks(self) -> RleMasks:
         """Rasterise, pixel for pixel as COCO's tools. Not exact: outlines become pixels."""
-        return RleMasks(*self._runs(self.points, self.image_size.as_tuple()), self.image_size)
+        size = self.image_size
+        return RleMasks(*ops.polygons_to_rle(*self._levels(), size.as_tuple()), size)
 
     def crop_and_resize(self, boxes: Boxes, side: int) -> Tensor:
         """Move and scale outline i from box i to side x side pixels, and rasterise it there.
@@ -182,12 +180,8 @@ class PolygonMasks(Table):
         Empty: n = 0 gives [0, side, side].
         """
         check_crop(len(self), boxes, side)
-        xyxy = boxes.xyxy.detach().cpu().double()
-        scales = side / (xyxy[:, 2:] - xyxy[:, :2]).clamp(min=_SHORTEST_BOX_SIDE_PX)
-        owner = self._mask_of_points()
-        points = (self.points - xyxy[owner, :2]) * scales[owner]
-        crops = ops.rle_decode(*self._runs(points, (side, side)), (side, side))
-        return crops.to(boxes.device)
+        xyxy = boxes.xyxy.detach().cpu()
+        return ops.polygon_roi_targets(*self._levels(), xyxy, side).to(boxes.device)
 
     def flip_horizontally(self) -> Self:
         """Mirror left and right. Exact for the outlines."""
@@ -258,10 +252,8 @@ class PolygonMasks(Table):
         parts = _ragged.row_ids(self.part_offsets)[_ragged.row_ids(self.ring_offsets)]
         return _ragged.row_ids(self.mask_offsets)[parts]
 
-    def _runs(self, points: Tensor, size_hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        return ops.polygons_to_rle(
-            points, self.ring_offsets, self.part_offsets, self.mask_offsets, size_hw
-        )
+    def _levels(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.points, self.ring_offsets, self.part_offsets, self.mask_offsets
 
     def _with_points(self, points: Tensor) -> Self:
         return attrs.evolve(self, points=points)

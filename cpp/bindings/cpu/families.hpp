@@ -11,6 +11,7 @@ void bind_box_overlap(pybind11::module_& module);
 void bind_nms(pybind11::module_& module);
 void bind_paste(pybind11::module_& module);
 void bind_roi_align(pybind11::module_& module);
+void bind_polygon_fill(pybind11::module_& module);
 void bind_polygons(pybind11::module_& module);
 void bind_rle(pybind11::module_& module);
 void bind_rle_algebra(pybind11::module_& module);

@@ -49,6 +49,9 @@ class GridEdge {
     if (length_ > 0) {
       const std::int64_t rise = steep_ ? end_.x - start_.x : end_.y - start_.y;
       slope_ = static_cast<double>(rise) / static_cast<double>(length_);
+      if (steep_ && rise != 0) {  // an upright edge crosses no column
+        steps_per_column_ = static_cast<double>(length_) / static_cast<double>(rise);
+      }
     }
   }
 
@@ -84,10 +87,9 @@ class GridEdge {
 
   // Grid row of the upper end of the step that crosses a column.
   GEODET_HD std::int64_t flat_step(std::int64_t column) const {
-    const std::int64_t t = kGridSteps * column + 2 - start_.x;
-    const std::int64_t before = beside(t);
-    const std::int64_t after = beside(t + 1);
-    return before < after ? before : after;
+    // Rounding keeps the order: an edge that rises is lower before the step than after it.
+    const std::int64_t before = kGridSteps * column + 2 - start_.x;
+    return beside(slope_ < 0 ? before + 1 : before);
   }
 
   // A steep edge crosses in the step to the first t that is past the column: an estimate, then
@@ -95,7 +97,7 @@ class GridEdge {
   GEODET_HD std::int64_t steep_step(std::int64_t column) const {
     const std::int64_t limit = kGridSteps * column + 3;
     const double distance = static_cast<double>(limit - start_.x) - 0.5;
-    const double estimate = distance / slope_;  // a crossed column has a slope that is not 0
+    const double estimate = distance * steps_per_column_;
     std::int64_t t = 1;
     if (estimate >= static_cast<double>(length_)) {
       t = length_;
@@ -114,6 +116,7 @@ class GridEdge {
   GridPoint start_, end_;
   std::int64_t length_ = 0;
   double slope_ = 0;
+  double steps_per_column_ = 0;
   bool steep_ = false;
 };
 

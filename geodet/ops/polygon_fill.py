@@ -1,0 +1,202 @@
+"""Polygons to dense masks: COCO's pixels in an image or in boxes, and exact coverage.
+
+Polygon masks come as the four levels of `geodet.ops.polygons`: points, rings, parts, masks.
+
+Letters in shapes: p points, r rings, q parts, n masks, s cells along a side.
+"""
+
+# ruff: noqa: PLR0917 - kernels take what their schema lists, by position
+import torch
+from torch import Tensor
+
+from geodet import _check
+from geodet.errors import InvalidValueError
+from geodet.ops import _backend, _rle_cuda
+from geodet.ops._library import register
+from geodet.ops._rle_batch import check_size
+from geodet.ops.polygons import check_polygons
+
+__all__ = ["polygon_roi_targets", "polygons_to_bit_masks"]
+
+# Detectron2 and COCO's tools never divide by a box side shorter than this.
+_MIN_BOX_SIDE_PX = 0.1
+
+
+def polygons_to_bit_masks(
+    points: Tensor,
+    ring_offsets: Tensor,
+    part_offsets: Tensor,
+    mask_offsets: Tensor,
+    size_hw: tuple[int, int],
+) -> Tensor:
+    """Dense masks of polygons; the pixels of `polygons_to_rle`, which are COCO's.
+
+    Memory away from the polygons is not touched before somebody reads it.
+
+    Args:
+        points: [p, 2] float64, x and y in pixels, anywhere up to 1e8 from the image.
+        ring_offsets: [r + 1] int64, rising from 0 to p; a ring of fewer than three points covers
+            nothing.
+        part_offsets: [q + 1] int64, from 0 to r; every part has an outline ring.
+        mask_offsets: [n + 1] int64, from 0 to q.
+        size_hw: height and width of the masks.
+    Returns:
+        [n, h, w] bool.
+    Raises:
+        ShapeError, DtypeError, DeviceError: the tensors are not as above.
+        InvalidValueError: a coordinate is not finite or too far away (the message names the ring),
+            or offsets do not rise as they should.
+    Empty: n = 0 gives [0, h, w]; a mask of no parts has no pixel set.
+    """
+    check_polygons(points, ring_offsets, part_offsets, mask_offsets)
+    height, width = check_size("size_hw", size_hw)
+    return _polygons_to_bit_masks(points, ring_offsets, part_offsets, mask_offsets, height, width)
+
+
+def polygon_roi_targets(
+    points: Tensor,
+    ring_offsets: Tensor,
+    part_offsets: Tensor,
+    mask_offsets: Tensor,
+    xyxy: Tensor,
+    side: int,
+) -> Tensor:
+    """Masks moved and scaled from their boxes to a small square, and rasterised there as COCO does.
+
+    The outlines are scaled exactly; only the last step rounds to pixels.
+
+    Args:
+        points: [p, 2] float64, x and y in pixels.
+        ring_offsets: [r + 1] int64, rising from 0 to p.
+        part_offsets: [q + 1] int64, from 0 to r; every part has an outline ring.
+        mask_offsets: [n + 1] int64, from 0 to q.
+        xyxy: [n, 4] floating point, a box for every mask in the same pixels and on the same device;
+            a side shorter than 0.1 counts as 0.1.
+        side: rows and columns of the result.
+    Returns:
+        [n, side, side] bool.
+    Raises:
+        ShapeError, DtypeError, DeviceError: the tensors are not as above.
+        InvalidValueError: `side` is smaller than 1, offsets do not rise as they should, or a
+            coordinate is not finite or beyond 1e8 cells once it is moved (the mask is named).
+    Empty: n = 0 gives [0, side, side].
+    """
+    check_polygons(points, ring_offsets, part_offsets, mask_offsets)
+    _check.check_floating("xyxy", _check.check_shape("xyxy", xyxy, len(mask_offsets) - 1, 4))
+    _check.check_same_device(("points", "xyxy"), (points, xyxy))
+    if side < 1:
+        raise InvalidValueError(f"side: expected at least 1, got {side}")
+    check_size("side", (side, side))
+    return _polygon_roi_targets(
+        points, ring_offsets, part_offsets, mask_offsets, xyxy.double(), side
+    )
+
+
+def _masks_on_cpu(
+    points: Tensor,
+    ring_offsets: Tensor,
+    part_offsets: Tensor,
+    mask_offsets: Tensor,
+    height: int,
+    width: int,
+) -> Tensor:
+    masks = _backend.zeros((len(mask_offsets) - 1, height, width), points, torch.bool)
+    _backend.cpu.fill_polygons(
+        _backend.array(points),
+        _backend.array(ring_offsets),
+        _backend.array(part_offsets),
+        _backend.array(mask_offsets),
+        _backend.array(masks),
+        _backend.threads(),
+    )
+    return masks
+
+
+def _masks_on_cuda(
+    points: Tensor,
+    ring_offsets: Tensor,
+    part_offsets: Tensor,
+    mask_offsets: Tensor,
+    height: int,
+    width: int,
+) -> Tensor:
+    runs = _rle_cuda.polygons(points, ring_offsets, part_offsets, mask_offsets, height, width)
+    return _rle_cuda.decode(*runs, height, width)
+
+
+def _masks_fake(
+    points: Tensor,
+    ring_offsets: Tensor,
+    part_offsets: Tensor,
+    mask_offsets: Tensor,
+    height: int,
+    width: int,
+) -> Tensor:
+    del ring_offsets, part_offsets
+    return points.new_empty((mask_offsets.shape[0] - 1, height, width), dtype=torch.bool)
+
+
+def _targets_on_cpu(
+    points: Tensor,
+    ring_offsets: Tensor,
+    part_offsets: Tensor,
+    mask_offsets: Tensor,
+    xyxy: Tensor,
+    side: int,
+) -> Tensor:
+    targets = _backend.zeros((len(mask_offsets) - 1, side, side), points, torch.bool)
+    _backend.cpu.fill_polygon_rois(
+        _backend.array(points),
+        _backend.array(ring_offsets),
+        _backend.array(part_offsets),
+        _backend.array(mask_offsets),
+        _backend.array(xyxy),
+        _MIN_BOX_SIDE_PX,
+        _backend.array(targets),
+        _backend.threads(),
+    )
+    return targets
+
+
+def _targets_on_cuda(
+    points: Tensor,
+    ring_offsets: Tensor,
+    part_offsets: Tensor,
+    mask_offsets: Tensor,
+    xyxy: Tensor,
+    side: int,
+) -> Tensor:
+    of_point = torch.arange(len(mask_offsets) - 1, device=points.device)
+    for offsets in (mask_offsets, part_offsets, ring_offsets):
+        of_point = torch.repeat_interleave(of_point, offsets.diff())
+    scales = side / (xyxy[:, 2:] - xyxy[:, :2]).clamp(min=_MIN_BOX_SIDE_PX)
+    moved = (points - xyxy[of_point, :2]) * scales[of_point]
+    return _masks_on_cuda(moved, ring_offsets, part_offsets, mask_offsets, side, side)
+
+
+def _targets_fake(
+    points: Tensor,
+    ring_offsets: Tensor,
+    part_offsets: Tensor,
+    mask_offsets: Tensor,
+    xyxy: Tensor,
+    side: int,
+) -> Tensor:
+    del ring_offsets, part_offsets, xyxy
+    return points.new_empty((mask_offsets.shape[0] - 1, side, side), dtype=torch.bool)
+
+
+_polygons_to_bit_masks = register(
+    "polygons_to_bit_masks(Tensor points, Tensor ring_offsets, Tensor part_offsets, "
+    "Tensor mask_offsets, SymInt height, SymInt width) -> Tensor",
+    cpu=_masks_on_cpu,
+    cuda=_masks_on_cuda,
+    fake=_masks_fake,
+)
+_polygon_roi_targets = register(
+    "polygon_roi_targets(Tensor points, Tensor ring_offsets, Tensor part_offsets, "
+    "Tensor mask_offsets, Tensor xyxy, SymInt side) -> Tensor",
+    cpu=_targets_on_cpu,
+    cuda=_targets_on_cuda,
+    fake=_targets_fake,
+)
