@@ -35,18 +35,35 @@ from geodet.ops.rle import (
 )
 from geodet.ops.rle_algebra import (
     rle_crop,
-    rle_difference,
     rle_flip,
     rle_intersection,
     rle_resize,
     rle_union,
 )
+from geodet.ops.rle_morphology import (
+    boundary_radius,
+    rle_boundary,
+    rle_complement,
+    rle_dilate,
+    rle_erode,
+    rle_pad,
+)
+from geodet.ops.rle_pairs import (
+    matched_rle_intersection,
+    matched_rle_ioa,
+    matched_rle_iou,
+    matched_rle_union,
+    pairwise_rle_ioa,
+    rle_difference,
+)
+from geodet.ops.rle_shapes import rle_connected_components, rle_contours, rle_rotate_90
 from geodet.ops.rle_text import rle_from_strings, rle_to_strings
 from geodet.ops.rois import roi_align
 
 __all__ = [
     "batched_match_greedily",
     "batched_nms",
+    "boundary_radius",
     "box_area",
     "convex_hulls",
     "match_greedily",
@@ -56,6 +73,10 @@ __all__ = [
     "matched_box_intersection",
     "matched_box_ioa",
     "matched_box_iou",
+    "matched_rle_intersection",
+    "matched_rle_ioa",
+    "matched_rle_iou",
+    "matched_rle_union",
     "min_area_rectangles",
     "nms",
     "pairwise_box_ciou",
@@ -64,6 +85,7 @@ __all__ = [
     "pairwise_box_intersection",
     "pairwise_box_ioa",
     "pairwise_box_iou",
+    "pairwise_rle_ioa",
     "pairwise_rle_iou",
     "paste_mask_probabilities",
     "paste_masks",
@@ -73,16 +95,24 @@ __all__ = [
     "polygons_to_rle",
     "ring_areas",
     "rle_area",
+    "rle_boundary",
     "rle_boxes",
     "rle_check",
+    "rle_complement",
+    "rle_connected_components",
+    "rle_contours",
     "rle_crop",
     "rle_decode",
     "rle_difference",
+    "rle_dilate",
     "rle_encode",
+    "rle_erode",
     "rle_flip",
     "rle_from_strings",
     "rle_intersection",
+    "rle_pad",
     "rle_resize",
+    "rle_rotate_90",
     "rle_to_strings",
     "rle_union",
     "roi_align",

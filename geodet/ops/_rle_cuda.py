@@ -18,10 +18,11 @@ __all__ = [
     "area",
     "areas",
     "boxes",
+    "combine_rows",
     "decode",
-    "difference",
     "encode",
     "iou",
+    "matched_intersection",
     "paste",
     "polygons",
     "reduce",
@@ -136,10 +137,20 @@ def reduce(counts: Tensor, offsets: Tensor, group_offsets: Tensor, intersect: bo
     )
 
 
-def difference(a_counts: Tensor, a_offsets: Tensor, b_counts: Tensor, b_offsets: Tensor) -> FlatRle:
-    """Row by row, what mask a sets and mask b does not."""
+def combine_rows(
+    a_counts: Tensor, a_offsets: Tensor, b_counts: Tensor, b_offsets: Tensor, operation: str
+) -> FlatRle:
+    """Row by row, union, intersection or difference of two masks."""
     a, b = (a_counts, a_offsets), (b_counts, b_offsets)
-    return _run_events.difference(a, b, _check_pair(a, b))
+    return _run_events.combine_rows(a, b, operation, _check_pair(a, b))
+
+
+def matched_intersection(
+    a_counts: Tensor, a_offsets: Tensor, b_counts: Tensor, b_offsets: Tensor
+) -> Tensor:
+    """Row by row, the number of pixels that both masks set."""
+    common = combine_rows(a_counts, a_offsets, b_counts, b_offsets, "intersection")
+    return area(*common)
 
 
 def polygons(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from geodet.ops._rle_batch import FlatRle
 
-__all__ = ["combine", "compose_parts", "difference", "from_changes"]
+__all__ = ["combine", "combine_rows", "compose_parts", "from_changes"]
 
 
 def from_changes(rows: Tensor, positions: Tensor, num_rows: int, num_pixels: int) -> FlatRle:
@@ -70,14 +70,17 @@ def combine(
     )
 
 
-def difference(a: FlatRle, b: FlatRle, num_pixels: int) -> FlatRle:
-    """Return row by row what a covers and b does not."""
+def combine_rows(a: FlatRle, b: FlatRle, operation: str, num_pixels: int) -> FlatRle:
+    """Return row by row the union, intersection or difference of a and b."""
     rows = len(a[1]) - 1
     pairs = torch.arange(rows + 1, device=a[1].device) * 2
     order = torch.arange(2 * rows, device=a[1].device).reshape(2, rows).T.flatten()
     both = _take_rows((torch.cat([a[0], b[0]]), torch.cat([a[1], b[1][1:] + a[1][-1]])), order)
-    weights = torch.where(torch.arange(2 * rows, device=pairs.device) % 2 == 0, 1, -2)
-    return combine(both, pairs, weights, torch.ones_like(pairs[1:]), num_pixels)
+    weights = torch.ones(2 * rows, dtype=torch.int64, device=pairs.device)
+    if operation == "difference":
+        weights[1::2] = -2
+    thresholds = torch.full_like(pairs[1:], 2 if operation == "intersection" else 1)
+    return combine(both, pairs, weights, thresholds, num_pixels)
 
 
 def compose_parts(

@@ -1,4 +1,4 @@
-"""Set operations and geometry on run lengths, without making masks dense.
+"""Set operations on groups of masks, and geometry, on run lengths, without making masks dense.
 
 Batches are as in `geodet.ops.rle`; every result is canonical. Times are for one mask of r runs
 and width w, and none depends on the number of pixels.
@@ -26,7 +26,6 @@ from geodet.ops._rle_batch import (
 
 __all__ = [
     "rle_crop",
-    "rle_difference",
     "rle_flip",
     "rle_intersection",
     "rle_resize",
@@ -67,30 +66,6 @@ def rle_intersection(counts: Tensor, offsets: Tensor, group_offsets: Tensor) -> 
     Empty: n = 0 has no size to go by, so its groups give masks without pixels.
     """
     return _reduce(counts, offsets, group_offsets, intersect=True)
-
-
-def rle_difference(
-    a_counts: Tensor, a_offsets: Tensor, b_counts: Tensor, b_offsets: Tensor
-) -> FlatRle:
-    """Row by row, pixels that mask a sets and mask b does not; O(r).
-
-    Args:
-        a_counts: [t_a] int32.
-        a_offsets: [n + 1] int64, same device.
-        b_counts: [t_b] int32, masks of the same size.
-        b_offsets: [n + 1] int64.
-    Returns:
-        counts and offsets of n masks.
-    Raises:
-        ShapeError, DtypeError, DeviceError: the tensors are not as above.
-        InvalidValueError: a batch is not sound, or the sizes differ; the message names the mask.
-    Empty: n = 0 gives a batch of none.
-    """
-    check_batch(a_counts, a_offsets, "a_")
-    check_batch(b_counts, b_offsets, "b_")
-    _check.check_shape("b_offsets", b_offsets, len(a_offsets))
-    _check.check_same_device(("a_counts", "b_counts"), (a_counts, b_counts))
-    return _rle_difference(a_counts, a_offsets, b_counts, b_offsets)
 
 
 def rle_crop(
@@ -225,21 +200,6 @@ def _reduce_fake(
     return fake_batch(counts, group_offsets.shape[0] - 1)
 
 
-def _difference_on_cpu(
-    a_counts: Tensor, a_offsets: Tensor, b_counts: Tensor, b_offsets: Tensor
-) -> FlatRle:
-    a = _backend.array(a_counts), _backend.array(a_offsets)
-    b = _backend.array(b_counts), _backend.array(b_offsets)
-    return as_tensors(_backend.cpu.rle_difference(*a, *b, _backend.threads()))
-
-
-def _difference_fake(
-    a_counts: Tensor, a_offsets: Tensor, b_counts: Tensor, b_offsets: Tensor
-) -> FlatRle:
-    del b_counts, b_offsets
-    return fake_batch(a_counts, a_offsets.shape[0] - 1)
-
-
 def _remap_on_cpu(
     counts: Tensor, offsets: Tensor, width: int, columns: Tensor, rows: Tensor, new_height: int
 ) -> FlatRle:
@@ -269,13 +229,6 @@ _rle_reduce = register(
     cpu=_reduce_on_cpu,
     cuda=_rle_cuda.reduce,
     fake=_reduce_fake,
-)
-_rle_difference = register(
-    "rle_difference(Tensor a_counts, Tensor a_offsets, Tensor b_counts, Tensor b_offsets)"
-    " -> (Tensor, Tensor)",
-    cpu=_difference_on_cpu,
-    cuda=_rle_cuda.difference,
-    fake=_difference_fake,
 )
 _rle_remap = register(
     "rle_remap(Tensor counts, Tensor offsets, SymInt width, Tensor columns, Tensor rows, "

@@ -158,7 +158,7 @@ def test_event_sums_equal_run_by_run(grouped):
     sums = [
         _rle_cuda.reduce(*batch, groups, False),
         _rle_cuda.reduce(*batch, groups, True),
-        _rle_cuda.difference(*batch, *other),
+        _rle_cuda.combine_rows(*batch, *other, "difference"),
     ]
 
     assert all(equal(a, b) for a, b in zip(fast, sums, strict=True))
@@ -191,7 +191,6 @@ def test_operators_meet_torchs_contract():
     library = torch.ops.geodet
 
     torch.library.opcheck(library.rle_reduce, (counts, offsets, torch.tensor([0, 2, 3]), True))
-    torch.library.opcheck(library.rle_difference, (counts, offsets, counts, offsets))
     torch.library.opcheck(library.rle_remap, (counts, offsets, 5, columns, boundaries, 6))
 
 

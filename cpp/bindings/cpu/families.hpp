@@ -15,5 +15,7 @@ void bind_polygon_fill(pybind11::module_& module);
 void bind_polygons(pybind11::module_& module);
 void bind_rle(pybind11::module_& module);
 void bind_rle_algebra(pybind11::module_& module);
+void bind_rle_morphology(pybind11::module_& module);
+void bind_rle_shapes(pybind11::module_& module);
 
 }  // namespace geodet::bindings

@@ -15,4 +15,6 @@ PYBIND11_MODULE(_core, module) {
   geodet::bindings::bind_polygons(module);
   geodet::bindings::bind_rle(module);
   geodet::bindings::bind_rle_algebra(module);
+  geodet::bindings::bind_rle_morphology(module);
+  geodet::bindings::bind_rle_shapes(module);
 }

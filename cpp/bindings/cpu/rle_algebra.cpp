@@ -36,8 +36,16 @@ FlatRle reduce(const py::array& counts, const py::array& offsets, const py::arra
   });
 }
 
-FlatRle difference(const py::array& a_counts, const py::array& a_offsets,
-                   const py::array& b_counts, const py::array& b_offsets, int num_threads) {
+RunsOperation read_operation(const std::string& name) {
+  if (name == "union") return RunsOperation::kUnion;
+  if (name == "intersection") return RunsOperation::kIntersection;
+  if (name == "difference") return RunsOperation::kDifference;
+  throw py::value_error("operation: expected union, intersection or difference, got " + name);
+}
+
+FlatRle combine(const py::array& a_counts, const py::array& a_offsets, const py::array& b_counts,
+                const py::array& b_offsets, const std::string& operation_name, int num_threads) {
+  const RunsOperation operation = read_operation(operation_name);
   const RleArrays a(a_counts, a_offsets, -1, "a");
   const RleArrays b(b_counts, b_offsets, a.size() > 0 ? a.num_pixels() : -1, "b");
   size(b_offsets, 0, a_offsets.shape(0), "b_offsets");
@@ -46,7 +54,8 @@ FlatRle difference(const py::array& a_counts, const py::array& a_offsets,
   Status status;
   {
     py::gil_scoped_release release;
-    status = rle_difference(a.batch(), b.batch(), slots.data(), lengths.data(), num_threads);
+    status = rle_combine(a.batch(), b.batch(), operation, slots.data(), lengths.data(),
+                         num_threads);
   }
   raise_unless_ok(status);
   return gather_rle(slots.data(), lengths.data(), a.size(), [&](std::int64_t i) {
@@ -92,8 +101,17 @@ void bind_rle_algebra(py::module_& module) {
   module.def("rle_reduce", &reduce, py::arg("counts"), py::arg("offsets"),
              py::arg("group_offsets"), py::arg("intersect"), py::arg("num_pixels"),
              py::arg("num_threads"));
-  module.def("rle_difference", &difference, py::arg("a_counts"), py::arg("a_offsets"),
-             py::arg("b_counts"), py::arg("b_offsets"), py::arg("num_threads"));
+  module.def(
+      "rle_difference",
+      [](const py::array& a_counts, const py::array& a_offsets, const py::array& b_counts,
+         const py::array& b_offsets, int num_threads) {
+        return combine(a_counts, a_offsets, b_counts, b_offsets, "difference", num_threads);
+      },
+      py::arg("a_counts"), py::arg("a_offsets"), py::arg("b_counts"), py::arg("b_offsets"),
+      py::arg("num_threads"));
+  module.def("rle_combine", &combine, py::arg("a_counts"), py::arg("a_offsets"),
+             py::arg("b_counts"), py::arg("b_offsets"), py::arg("operation"),
+             py::arg("num_threads"));
   module.def("rle_remap", &remap, py::arg("counts"), py::arg("offsets"), py::arg("width"),
              py::arg("columns"), py::arg("rows"), py::arg("new_height"), py::arg("num_threads"));
 }

@@ -92,10 +92,10 @@ inline std::int64_t rle_slot(RleBatch batch, std::int64_t row, std::int64_t extr
   return batch.offsets[row] + row + 2 * extra;
 }
 
-// Row by row a minus b, both of n masks. slots: t_a + t_b + n counts, row i's at
+// Row by row, both of n masks. slots: t_a + t_b + n counts, row i's at
 // a.offsets[i] + b.offsets[i] + i; lengths [n].
-Status rle_difference(RleBatch a, RleBatch b, std::int32_t* slots, std::int64_t* lengths,
-                      int num_threads) noexcept;
+Status rle_combine(RleBatch a, RleBatch b, RunsOperation operation, std::int32_t* slots,
+                   std::int64_t* lengths, int num_threads) noexcept;
 
 // Moves whole columns and maps rows: what flips, crops and nearest resizes are.
 struct ColumnMap {

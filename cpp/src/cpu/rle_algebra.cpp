@@ -119,14 +119,14 @@ Status rle_reduce(RleBatch batch, const std::int64_t* group_offsets, std::int64_
   return Status::kOk;
 }
 
-Status rle_difference(RleBatch a, RleBatch b, std::int32_t* slots, std::int64_t* lengths,
-                      int num_threads) noexcept {
+Status rle_combine(RleBatch a, RleBatch b, RunsOperation operation, std::int32_t* slots,
+                   std::int64_t* lengths, int num_threads) noexcept {
   if (a.size != b.size) return Status::kInvalidArgument;
   const std::int64_t grain = rows_per_range(a.size, a.offsets[a.size] + b.offsets[b.size]);
   parallel_for(a.size, grain, num_threads, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      lengths[i] = combine_runs(RunsOperation::kDifference, a[i], b[i],
-                                slots + a.offsets[i] + b.offsets[i] + i);
+      lengths[i] =
+          combine_runs(operation, a[i], b[i], slots + a.offsets[i] + b.offsets[i] + i);
     }
   });
   return Status::kOk;
