@@ -59,6 +59,16 @@ from geodet.ops.rle_pairs import (
 from geodet.ops.rle_shapes import rle_connected_components, rle_contours, rle_rotate_90
 from geodet.ops.rle_text import rle_from_strings, rle_to_strings
 from geodet.ops.rois import roi_align
+from geodet.ops.rotated import (
+    matched_rotated_giou,
+    matched_rotated_intersection,
+    matched_rotated_iou,
+    pairwise_rotated_giou,
+    pairwise_rotated_intersection,
+    pairwise_rotated_iou,
+)
+from geodet.ops.rotated_clip import clip_rotated_boxes
+from geodet.ops.rotated_nms import batched_rotated_nms, rotated_nms
 
 __all__ = [
     "batched_match_greedily",
@@ -78,6 +88,12 @@ __all__ = [
     "matched_rle_iou",
     "matched_rle_union",
     "min_area_rectangles",
+    "batched_rotated_nms",
+    "box_area",
+    "clip_rotated_boxes",
+    "matched_rotated_giou",
+    "matched_rotated_intersection",
+    "matched_rotated_iou",
     "nms",
     "pairwise_box_ciou",
     "pairwise_box_diou",
@@ -87,6 +103,9 @@ __all__ = [
     "pairwise_box_iou",
     "pairwise_rle_ioa",
     "pairwise_rle_iou",
+    "pairwise_rotated_giou",
+    "pairwise_rotated_intersection",
+    "pairwise_rotated_iou",
     "paste_mask_probabilities",
     "paste_masks",
     "paste_masks_to_rle",
@@ -116,4 +135,5 @@ __all__ = [
     "rle_to_strings",
     "rle_union",
     "roi_align",
+    "rotated_nms",
 ]
