@@ -78,4 +78,29 @@ GEODET_TEST(random_polygons_fill_bits_inside_their_planes) {
   }
 }
 
+GEODET_TEST(coverage_stays_in_its_planes_and_between_0_and_1) {
+  test::Random random(7);
+  for (int round = 0; round < 4000; ++round) {
+    const Polygons polygons = random_polygons(random, round % 10 == 0 ? kMaxCoordinate : 60);
+    const PolygonBatch batch = polygons.batch();
+    const std::int64_t h = random.below(40);
+    const std::int64_t w = random.below(round % 7 == 0 ? 150 : 12);
+    std::vector<double> shares(static_cast<std::size_t>(batch.size * h * w));
+    GEODET_EXPECT(polygon_coverage(batch, h, w, shares.data(), 1) == Status::kOk);
+    for (const double share : shares) GEODET_EXPECT(share >= 0 && share <= 1);
+  }
+}
+
+GEODET_TEST(coverage_of_a_rectangle_is_its_area) {
+  Polygons polygons;
+  add_rectangle(polygons, 1.25, 0.5, 90.5, 20.25);
+  polygons.parts.push_back(1);
+  polygons.masks.push_back(1);
+  std::vector<double> shares(100 * 30);
+  GEODET_EXPECT(polygon_coverage(polygons.batch(), 30, 100, shares.data(), 1) == Status::kOk);
+  const double sum = std::accumulate(shares.begin(), shares.end(), 0.0);
+  GEODET_EXPECT(sum == 89.25 * 19.75);
+  GEODET_EXPECT(shares[1] == 0.375 && shares[2] == 0.5 && shares[102] == 1 && shares[0] == 0);
+}
+
 }  // namespace

@@ -23,7 +23,7 @@ from geodet.ops.hulls import convex_hulls, min_area_rectangles
 from geodet.ops.matching import batched_match_greedily, match_greedily
 from geodet.ops.nms import batched_nms, nms
 from geodet.ops.paste import paste_mask_probabilities, paste_masks, paste_masks_to_rle
-from geodet.ops.polygon_fill import polygon_roi_targets, polygons_to_bit_masks
+from geodet.ops.polygon_fill import polygon_coverage, polygon_roi_targets, polygons_to_bit_masks
 from geodet.ops.polygons import polygons_to_rle, ring_areas
 from geodet.ops.rle import (
     pairwise_rle_iou,
@@ -108,6 +108,7 @@ __all__ = [
     "paste_mask_probabilities",
     "paste_masks",
     "paste_masks_to_rle",
+    "polygon_coverage",
     "polygon_roi_targets",
     "polygons_to_bit_masks",
     "polygons_to_rle",

@@ -7,6 +7,8 @@ import torch
 from hypothesis import example, given
 
 from geodet import ImageSize, PolygonMasks, errors, ops
+from geodet import testing as gt
+from geodet.ops.reference import polygons as reference
 
 # pycocotools still uses NumPy 1's protocol; its results are right.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -78,6 +80,83 @@ def test_roi_targets_agree_with_pycocotools(data, side):
         assert np.array_equal(coco_mask(moved, (side, side)), got)
 
 
+@given(rings, st.tuples(st.integers(1, 8), st.integers(1, 8)))
+@example([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0)], (1, 1))
+@example([(-9.0, 3.0), (30.0, 3.0), (30.0, 99.0), (-9.0, 99.0)], (8, 8))
+def test_coverage_of_one_ring_is_what_clipping_to_each_pixel_leaves(ring, size):
+    """Also for rings that cross themselves: there both count how often a ring winds."""
+    expected = np.minimum(reference.ring_coverage_reference(ring, size), 1)
+
+    got = ops.polygon_coverage(*levels([[[ring]]]), size, dtype=torch.float64)[0].numpy()
+
+    # Cutting rounds coordinates of tens of pixels; shares under 1e-9 are none.
+    np.testing.assert_allclose(got, expected, rtol=0, atol=2e-9)
+
+
+@given(gt.polygon_masks(max_parts=1, max_holes=2))
+def test_coverage_sums_to_the_area(masks):
+    """Of one part inside the image, to rounding; holes one inside the other never occur."""
+    flat = (masks.points, masks.ring_offsets, masks.part_offsets, masks.mask_offsets)
+    size = masks.image_size.as_tuple()
+    first_hole = [
+        [[part[0], *part[1:2]] for part in parts]
+        for parts in masks.to_rings()  # further holes lie in the first
+    ]
+    flat = levels(first_hole)
+    areas = PolygonMasks.from_rings(first_hole, masks.image_size).area()
+
+    sums = ops.polygon_coverage(*flat, size, dtype=torch.float64).sum(dim=(1, 2))
+    rounded = ops.polygon_coverage(*flat, size)
+
+    assert sums.tolist() == pytest.approx(areas.tolist(), abs=1e-9)
+    assert rounded.dtype == torch.float32
+    assert rounded.double().sum(dim=(1, 2)).tolist() == pytest.approx(areas.tolist(), abs=1e-4)
+
+
+def test_coverage_agrees_with_shapely():
+    """Random stars, holes, parts, partly outside: every pixel to 1e-9, the sum to 1e-9 of it."""
+    shapely = pytest.importorskip("shapely")
+    rng = np.random.default_rng(0)
+
+    def star(center, reach):
+        angles = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(3, 20))))
+        arms = reach * rng.uniform(0.6, 1, angles.shape)
+        points = center + arms[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        return [(float(x), float(y)) for x, y in points]
+
+    checked = 0
+    for _ in range(80):
+        size = (int(rng.integers(1, 90)), int(rng.integers(1, 150)))
+        center = rng.uniform(-0.2, 1.2, 2) * size[::-1]
+        reach = float(rng.choice([2, 30, 300]))
+        parts = [[star(center, reach), star(center, reach / 9)], [star(center, reach / 20)]]
+        hole = shapely.Polygon(parts[0][1])
+        island = shapely.Polygon(parts[1][0])
+        outline = shapely.Polygon(parts[0][0])
+        if not (outline.is_valid and outline.contains(hole) and hole.contains(island)):
+            continue
+        checked += 1
+        region = outline.difference(hole).union(island)
+        y, x = np.mgrid[0 : size[0], 0 : size[1]]
+        expected = shapely.area(shapely.intersection(shapely.box(x, y, x + 1, y + 1), region))
+
+        got = ops.polygon_coverage(*levels([parts]), size, dtype=torch.float64)[0].numpy()
+
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-9)
+        window = shapely.box(0, 0, *size[::-1])
+        assert got.sum() == pytest.approx(region.intersection(window).area, rel=1e-9, abs=1e-9)
+    assert checked > 20
+
+
+def test_coverage_of_overlapping_parts_ends_at_one():
+    """Two halves of a pixel that overlap add up; what is covered twice is covered."""
+    left = [(0.0, 0.0), (0.75, 0.0), (0.75, 2.0), (0.0, 2.0)]
+    right = [(0.5, 0.0), (2.0, 0.0), (2.0, 1.0), (0.5, 1.0)]
+    got = ops.polygon_coverage(*levels([[[left], [right]]]), (2, 2))
+
+    assert got.tolist() == [[[1.0, 1.0], [0.75, 0.0]]]
+
+
 def test_many_masks_are_filled_alike_on_two_threads():
     """Ranges of masks do not touch each other."""
     rng = np.random.default_rng(0)
@@ -86,11 +165,13 @@ def test_many_masks_are_filled_alike_on_two_threads():
     flat = levels(masks)
     once = ops.polygons_to_bit_masks(*flat, (500, 500))
     many = ops.polygon_roi_targets(*flat, xyxy, 500)
+    shares = ops.polygon_coverage(*flat, (500, 500))
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
         assert torch.equal(ops.polygons_to_bit_masks(*flat, (500, 500)), once)
         assert torch.equal(ops.polygon_roi_targets(*flat, xyxy, 500), many)
+        assert torch.equal(ops.polygon_coverage(*flat, (500, 500)), shares)
     finally:
         torch.set_num_threads(before)
     assert torch.equal(once, many)  # a box of 500 pixels on 500 cells moves nothing
@@ -105,6 +186,8 @@ def test_unusable_coordinates_name_ring_or_mask():
         flat = levels([[[SQUARE]], [[SQUARE, [(0.0, bad), (1.0, 0.0), (1.0, 1.0)]]]])
         with pytest.raises(errors.InvalidValueError, match="points: ring 2"):
             ops.polygons_to_bit_masks(*flat, (5, 5))
+        with pytest.raises(errors.InvalidValueError, match="points: ring 2"):
+            ops.polygon_coverage(*flat, (5, 5))
         with pytest.raises(errors.InvalidValueError, match="mask 1"):
             ops.polygon_roi_targets(*flat, torch.ones(2, 4), 5)
     far = levels([[[SQUARE]], [[[(0.0, 0.0), (1e7, 0.0), (0.0, 1e7)]]]])
@@ -141,6 +224,8 @@ def test_wrong_calls_are_errors():
         ops.polygon_roi_targets(*flat, torch.ones(3, 4), 5)
     with pytest.raises(errors.DtypeError, match="xyxy"):
         ops.polygon_roi_targets(*flat, torch.ones(2, 4, dtype=torch.int64), 5)
+    with pytest.raises(errors.DtypeError, match=r"dtype: expected torch\.float32 or"):
+        ops.polygon_coverage(*flat, (5, 5), dtype=torch.float16)
     with pytest.raises(errors.DtypeError, match="points"):
         ops.polygons_to_bit_masks(points.float(), *good.values(), (5, 5))
 
@@ -150,6 +235,9 @@ def test_empty_inputs():
     assert ops.polygons_to_bit_masks(*levels([]), (4, 5)).shape == (0, 4, 5)
     assert ops.polygon_roi_targets(*levels([]), torch.zeros(0, 4), 7).shape == (0, 7, 7)
     assert not ops.polygons_to_bit_masks(*levels([[], [[[]]]]), (4, 5)).any()
+    assert ops.polygon_coverage(*levels([]), (4, 5)).shape == (0, 4, 5)
+    assert not ops.polygon_coverage(*levels([[], [[[]]]]), (4, 5)).any()
+    assert ops.polygon_coverage(*levels([[[SQUARE]]]), (0, 5)).shape == (1, 0, 5)
     assert ops.polygons_to_bit_masks(*levels([[[SQUARE]]]), (0, 5)).shape == (1, 0, 5)
     assert ops.polygons_to_bit_masks(*levels([[[SQUARE]]]), (5, 0)).shape == (1, 5, 0)
 
@@ -161,6 +249,8 @@ def test_operators_meet_torchs_contract():
 
     torch.library.opcheck(torch.ops.geodet.polygons_to_bit_masks, (*flat, 6, 7))
     torch.library.opcheck(torch.ops.geodet.polygon_roi_targets, (*flat, boxes, 6))
+    torch.library.opcheck(torch.ops.geodet.polygon_coverage, (*flat, 6, 7, False))
+    torch.library.opcheck(torch.ops.geodet.polygon_coverage, (*flat, 6, 7, True))
 
 
 @pytest.mark.cuda

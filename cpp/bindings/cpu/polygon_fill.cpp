@@ -48,6 +48,22 @@ void fill_rois(const py::array& points, const py::array& ring_offsets,
   raise_unless_ok(status);
 }
 
+template <typename T>
+void cover(const py::array& points, const py::array& ring_offsets, const py::array& part_offsets,
+           const py::array& mask_offsets, py::array& out, int num_threads) {
+  const PolygonBatch polygons =
+      read_polygons(points, ring_offsets, part_offsets, mask_offsets);
+  raise_unless_usable(polygons.rings);
+  T* coverage = write<T>(out, 3, "out");
+  size(out, 0, polygons.size, "out");
+  Status status;
+  {
+    py::gil_scoped_release release;
+    status = polygon_coverage(polygons, out.shape(1), out.shape(2), coverage, num_threads);
+  }
+  raise_unless_ok(status);
+}
+
 }  // namespace
 
 void bind_polygon_fill(py::module_& module) {
@@ -57,6 +73,12 @@ void bind_polygon_fill(py::module_& module) {
   module.def("fill_polygon_rois", &fill_rois, py::arg("points"), py::arg("ring_offsets"),
              py::arg("part_offsets"), py::arg("mask_offsets"), py::arg("boxes"),
              py::arg("min_side"), py::arg("out"), py::arg("num_threads"));
+  module.def("polygon_coverage_float32", &cover<float>, py::arg("points"),
+             py::arg("ring_offsets"), py::arg("part_offsets"), py::arg("mask_offsets"),
+             py::arg("out"), py::arg("num_threads"));
+  module.def("polygon_coverage_float64", &cover<double>, py::arg("points"),
+             py::arg("ring_offsets"), py::arg("part_offsets"), py::arg("mask_offsets"),
+             py::arg("out"), py::arg("num_threads"));
 }
 
 }  // namespace geodet::bindings

@@ -6,7 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["part_reference", "ring_area_reference", "ring_reference"]
+__all__ = [
+    "part_reference",
+    "ring_area_reference",
+    "ring_coverage_reference",
+    "ring_reference",
+]
 
 Point = tuple[float, float]
 
@@ -58,3 +63,35 @@ def part_reference(
     for hole in rings[1:]:
         mask = mask & ~ring_reference(hole, size_hw)
     return mask
+
+
+def _cut(ring: list[Point], axis: int, bound: float, sign: int) -> list[Point]:
+    """The part of a ring where `sign` times a coordinate is at least `sign` times a bound."""
+    kept: list[Point] = []
+    for a, b in zip(ring, [*ring[1:], *ring[:1]], strict=True):
+        a_depth, b_depth = sign * (a[axis] - bound), sign * (b[axis] - bound)
+        if a_depth >= 0:
+            kept.append(a)
+        if (a_depth < 0) != (b_depth < 0):
+            t = a_depth / (a_depth - b_depth)
+            crossing = [a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1])]
+            crossing[axis] = bound
+            kept.append((crossing[0], crossing[1]))
+    return kept
+
+
+def ring_coverage_reference(
+    ring: Sequence[Point], size_hw: tuple[int, int]
+) -> npt.NDArray[np.float64]:
+    """[h, w] share of each pixel inside one ring: the ring is cut at the four sides of each.
+
+    Reference: Sutherland & Hodgman 1974.
+    """
+    height, width = size_hw
+    shares = np.zeros(size_hw)
+    for y, x in itertools.product(range(height), range(width)):
+        inside = list(ring)
+        for axis, bound, sign in ((0, x, 1), (0, x + 1, -1), (1, y, 1), (1, y + 1, -1)):
+            inside = _cut(inside, axis, bound, sign)
+        shares[y, x] = abs(ring_area_reference(inside))
+    return shares
