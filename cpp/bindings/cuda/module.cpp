@@ -15,4 +15,6 @@ PYBIND11_MODULE(_core_cuda, module) {
   geodet::bindings::bind_rle(module);
   geodet::bindings::bind_paste(module);
   geodet::bindings::bind_roi_align(module);
+  geodet::bindings::bind_rotated(module);
+  geodet::bindings::bind_rotated_nms(module);
 }
