@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from geodet.errors import BackendError, DeviceError
+from geodet.errors import BackendError, DeviceError, DtypeError
 
 Array: TypeAlias = npt.NDArray[np.generic]
 
@@ -95,7 +95,7 @@ def empty(shape: tuple[int, ...], like: Tensor, dtype: torch.dtype | None = None
 
 def empty_array(shape: tuple[int, ...], dtype: torch.dtype) -> Array:
     """Return uninitialised host memory for `torch.from_numpy`; large arrays lie on huge pages."""
-    values: Array = np.empty(shape, dtype=_NUMPY_DTYPES[dtype])
+    values: Array = np.empty(shape, dtype=_numpy_dtype(dtype))
     return values
 
 
@@ -106,8 +106,14 @@ def zeros(shape: tuple[int, ...], like: Tensor, dtype: torch.dtype | None = None
     """
     dtype = like.dtype if dtype is None else dtype
     if like.device.type == "cpu":
-        return torch.from_numpy(np.zeros(shape, dtype=_NUMPY_DTYPES[dtype]))
+        return torch.from_numpy(np.zeros(shape, dtype=_numpy_dtype(dtype)))
     return torch.zeros(shape, dtype=dtype, device=like.device)
+
+
+def _numpy_dtype(dtype: torch.dtype) -> type[np.generic]:
+    if dtype not in _NUMPY_DTYPES:
+        raise DtypeError(f"the kernels do not compute in {dtype}; convert with .float() first")
+    return _NUMPY_DTYPES[dtype]
 
 
 def _size_in_bytes(shape: tuple[int, ...], dtype: torch.dtype) -> int:

@@ -15,8 +15,8 @@ namespace {
 
 // Number of pixels of every mask.
 std::int64_t check(const py::array& counts, const py::array& offsets, std::int64_t num_pixels,
-                   const char* name) {
-  return RleArrays(counts, offsets, num_pixels, name).num_pixels();
+                   const std::string& name) {
+  return RleArrays(counts, offsets, num_pixels, name.c_str()).num_pixels();
 }
 
 FlatRle encode(const py::array& masks, int num_threads) {
