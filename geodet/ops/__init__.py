@@ -4,6 +4,13 @@ Each is registered with torch.library (schema, fake, gradient where it means som
 CPU and CUDA with the same comparisons, and has its specification in `geodet.ops.reference`.
 """
 
+from geodet.ops.bit_masks import (
+    bit_mask_components,
+    dilate_bit_masks,
+    erode_bit_masks,
+    pairwise_bit_mask_ioa,
+    pairwise_bit_mask_iou,
+)
 from geodet.ops.box_overlap import (
     matched_box_ciou,
     matched_box_diou,
@@ -23,7 +30,7 @@ from geodet.ops.hulls import convex_hulls, min_area_rectangles
 from geodet.ops.matching import batched_match_greedily, match_greedily
 from geodet.ops.nms import batched_nms, nms
 from geodet.ops.paste import paste_mask_probabilities, paste_masks, paste_masks_to_rle
-from geodet.ops.polygon_fill import polygon_coverage, polygon_roi_targets, polygons_to_bit_masks
+from geodet.ops.polygon_fill import polygon_roi_targets, polygons_to_bit_masks
 from geodet.ops.polygons import polygons_to_rle, ring_areas
 from geodet.ops.rle import (
     pairwise_rle_iou,
@@ -74,10 +81,13 @@ __all__ = [
     "batched_match_greedily",
     "batched_nms",
     "batched_rotated_nms",
+    "bit_mask_components",
     "boundary_radius",
     "box_area",
     "clip_rotated_boxes",
     "convex_hulls",
+    "dilate_bit_masks",
+    "erode_bit_masks",
     "match_greedily",
     "matched_box_ciou",
     "matched_box_diou",
@@ -94,6 +104,8 @@ __all__ = [
     "matched_rotated_iou",
     "min_area_rectangles",
     "nms",
+    "pairwise_bit_mask_ioa",
+    "pairwise_bit_mask_iou",
     "pairwise_box_ciou",
     "pairwise_box_diou",
     "pairwise_box_giou",
@@ -108,7 +120,6 @@ __all__ = [
     "paste_mask_probabilities",
     "paste_masks",
     "paste_masks_to_rle",
-    "polygon_coverage",
     "polygon_roi_targets",
     "polygons_to_bit_masks",
     "polygons_to_rle",
