@@ -4,6 +4,7 @@ import argparse
 
 import box_cases
 import box_overlap_cases
+import keypoint_cases
 import mask_cases
 import polygon_cases
 import torch
@@ -12,6 +13,7 @@ from timing import check, header, median_ms, rows, setting
 FAMILIES = (
     box_cases,
     box_overlap_cases,
+    keypoint_cases,
     mask_cases,
     polygon_cases,
 )

@@ -27,10 +27,16 @@ from geodet.ops.box_overlap import (
 )
 from geodet.ops.boxes import box_area
 from geodet.ops.hulls import convex_hulls, min_area_rectangles
+from geodet.ops.keypoints import (
+    decode_keypoint_heatmaps,
+    encode_keypoint_heatmap_targets,
+    object_keypoint_similarity,
+)
 from geodet.ops.matching import batched_match_greedily, match_greedily
 from geodet.ops.nms import batched_nms, nms
 from geodet.ops.paste import paste_mask_probabilities, paste_masks, paste_masks_to_rle
-from geodet.ops.polygon_fill import polygon_roi_targets, polygons_to_bit_masks
+from geodet.ops.points import sample_points
+from geodet.ops.polygon_fill import polygon_coverage, polygon_roi_targets, polygons_to_bit_masks
 from geodet.ops.polygons import polygons_to_rle, ring_areas
 from geodet.ops.rle import (
     pairwise_rle_iou,
@@ -86,7 +92,9 @@ __all__ = [
     "box_area",
     "clip_rotated_boxes",
     "convex_hulls",
+    "decode_keypoint_heatmaps",
     "dilate_bit_masks",
+    "encode_keypoint_heatmap_targets",
     "erode_bit_masks",
     "match_greedily",
     "matched_box_ciou",
@@ -104,6 +112,7 @@ __all__ = [
     "matched_rotated_iou",
     "min_area_rectangles",
     "nms",
+    "object_keypoint_similarity",
     "pairwise_bit_mask_ioa",
     "pairwise_bit_mask_iou",
     "pairwise_box_ciou",
@@ -120,6 +129,7 @@ __all__ = [
     "paste_mask_probabilities",
     "paste_masks",
     "paste_masks_to_rle",
+    "polygon_coverage",
     "polygon_roi_targets",
     "polygons_to_bit_masks",
     "polygons_to_rle",
@@ -147,4 +157,5 @@ __all__ = [
     "rle_union",
     "roi_align",
     "rotated_nms",
+    "sample_points",
 ]

@@ -6,6 +6,7 @@
 PYBIND11_MODULE(_core, module) {
   module.doc() = "CPU kernels of geodet on NumPy arrays; use geodet.ops instead.";
   geodet::bindings::bind_hulls(module);
+  geodet::bindings::bind_keypoints(module);
   geodet::bindings::bind_matching(module);
   geodet::bindings::bind_box_overlap(module);
   geodet::bindings::bind_nms(module);

@@ -9,6 +9,7 @@ PYBIND11_MODULE(_core_cuda, module) {
   module.doc() = "CUDA kernels of geodet on device arrays; use geodet.ops instead.";
   module.attr("runtime_version") = CUDART_VERSION;
   geodet::bindings::bind_bit_components(module);
+  geodet::bindings::bind_keypoints(module);
   geodet::bindings::bind_matching(module);
   geodet::bindings::bind_box_overlap(module);
   geodet::bindings::bind_nms(module);
