@@ -11,6 +11,13 @@ from geodet.ops.bit_masks import (
     pairwise_bit_mask_ioa,
     pairwise_bit_mask_iou,
 )
+from geodet.ops.box_distance import (
+    matched_box_distance,
+    matched_rotated_distance,
+    pairwise_box_distance,
+    pairwise_point_box_distances,
+    pairwise_rotated_distance,
+)
 from geodet.ops.box_overlap import (
     matched_box_ciou,
     matched_box_diou,
@@ -81,6 +88,7 @@ from geodet.ops.rotated import (
     pairwise_rotated_iou,
 )
 from geodet.ops.rotated_clip import clip_rotated_boxes
+from geodet.ops.rotated_diou import matched_rotated_diou, pairwise_rotated_diou
 from geodet.ops.rotated_nms import batched_rotated_nms, rotated_nms
 
 __all__ = [
@@ -99,6 +107,7 @@ __all__ = [
     "match_greedily",
     "matched_box_ciou",
     "matched_box_diou",
+    "matched_box_distance",
     "matched_box_giou",
     "matched_box_intersection",
     "matched_box_ioa",
@@ -107,6 +116,8 @@ __all__ = [
     "matched_rle_ioa",
     "matched_rle_iou",
     "matched_rle_union",
+    "matched_rotated_diou",
+    "matched_rotated_distance",
     "matched_rotated_giou",
     "matched_rotated_intersection",
     "matched_rotated_iou",
@@ -117,12 +128,16 @@ __all__ = [
     "pairwise_bit_mask_iou",
     "pairwise_box_ciou",
     "pairwise_box_diou",
+    "pairwise_box_distance",
     "pairwise_box_giou",
     "pairwise_box_intersection",
     "pairwise_box_ioa",
     "pairwise_box_iou",
+    "pairwise_point_box_distances",
     "pairwise_rle_ioa",
     "pairwise_rle_iou",
+    "pairwise_rotated_diou",
+    "pairwise_rotated_distance",
     "pairwise_rotated_giou",
     "pairwise_rotated_intersection",
     "pairwise_rotated_iou",

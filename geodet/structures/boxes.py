@@ -1,15 +1,20 @@
-"""Horizontal boxes. Shapes: n boxes."""
+"""Horizontal boxes. Shapes: n and m boxes, p points."""
 
 from collections.abc import Callable
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import attrs
 import torch
 from torch import Tensor
 
 from geodet import _check, ops
+from geodet.structures import _box_formats
 from geodet.structures._table import Table, fail_at_first, register, rounded
 from geodet.structures.image_size import ImageSize
+
+if TYPE_CHECKING:
+    from geodet.structures.region import Region
+    from geodet.structures.rotated_boxes import RotatedBoxes
 
 
 @register
@@ -43,8 +48,7 @@ class Boxes(Table):
         Args:
             xywh: [n, 4] floating point, pixels, as COCO stores boxes.
         """
-        _check.check_floating("xywh", _check.check_shape("xywh", xywh, "n", 4))
-        return cls(torch.cat((xywh[:, :2], xywh[:, :2] + xywh[:, 2:]), dim=1))
+        return cls(_box_formats.xywh_to_xyxy(xywh))
 
     @classmethod
     def from_cxcywh(cls, cxcywh: Tensor) -> "Boxes":
@@ -53,9 +57,36 @@ class Boxes(Table):
         Args:
             cxcywh: [n, 4] floating point, pixels.
         """
-        _check.check_floating("cxcywh", _check.check_shape("cxcywh", cxcywh, "n", 4))
-        half = cxcywh[:, 2:] / 2
-        return cls(torch.cat((cxcywh[:, :2] - half, cxcywh[:, :2] + half), dim=1))
+        return cls(_box_formats.cxcywh_to_xyxy(cxcywh))
+
+    @classmethod
+    def from_relative(cls, xyxy: Tensor, size: ImageSize) -> "Boxes":
+        """Make boxes from left, top, right, bottom as parts of the width and height of an image.
+
+        Args:
+            xyxy: [n, 4] floating point, 0 to 1 inside the image.
+            size: what 1 stands for.
+        """
+        return cls(_box_formats.relative_to_xyxy("xyxy", xyxy, size))
+
+    @classmethod
+    def from_relative_cxcywh(cls, cxcywh: Tensor, size: ImageSize) -> "Boxes":
+        """Make boxes from centre, width and height as parts of those of an image, as YOLO does.
+
+        Args:
+            cxcywh: [n, 4] floating point, 0 to 1 inside the image.
+            size: what 1 stands for.
+        """
+        return cls.from_cxcywh(_box_formats.relative_to_xyxy("cxcywh", cxcywh, size))
+
+    @classmethod
+    def from_corners(cls, corners: Tensor) -> "Boxes":
+        """Make the smallest boxes around four corners each; exact for horizontal rectangles.
+
+        Args:
+            corners: [n, 4, 2] or [n, 8] floating point, x and y in pixels, in any order.
+        """
+        return cls(_box_formats.xyxy_around(corners))
 
     def __len__(self) -> int:
         return self.xyxy.shape[0]
@@ -67,6 +98,31 @@ class Boxes(Table):
     def to_cxcywh(self) -> Tensor:
         """[n, 4] centre x, centre y, width, height."""
         return torch.cat((self.centers(), self.xyxy[:, 2:] - self.xyxy[:, :2]), dim=1)
+
+    def to_relative(self, size: ImageSize) -> Tensor:
+        """[n, 4] left, top, right, bottom as parts of the width and height of an image."""
+        return _box_formats.xyxy_to_relative(self.xyxy, size)
+
+    def to_relative_cxcywh(self, size: ImageSize) -> Tensor:
+        """[n, 4] centre x, centre y, width, height as parts of those of an image (YOLO)."""
+        return _box_formats.xyxy_to_relative(self.to_cxcywh(), size)
+
+    def to_rotated(self) -> "RotatedBoxes":
+        """Return the same boxes with angle 0; exact up to the rounding of centre and size."""
+        from geodet.structures.rotated_boxes import RotatedBoxes  # noqa: PLC0415 (each converts to the other)
+
+        return RotatedBoxes.from_boxes(self)
+
+    def to_boxes(self) -> Self:
+        """Return the boxes themselves."""
+        return self
+
+    def corners(self) -> Tensor:
+        """[n, 4, 2] corners as (x, y): top left, top right, bottom right, bottom left.
+
+        `corners().flatten(1)` is torchvision's XYXYXYXY.
+        """
+        return _box_formats.corners_of_xyxy(self.xyxy)
 
     def widths(self) -> Tensor:
         """[n] x2 - x1."""
@@ -98,6 +154,10 @@ class Boxes(Table):
         y = self.xyxy[:, 1::2].clamp(0, size.height)
         return self._from_xy(x, y)
 
+    def area_inside(self, size: ImageSize) -> Tensor:
+        """[n] square pixels of each box that lie inside an image."""
+        return self.clip_to(size).area()
+
     def nonempty(self, min_size: float = 0.0) -> Tensor:
         """[n] bool, True where width and height are both larger than `min_size` pixels."""
         return (self.widths() > min_size) & (self.heights() > min_size)
@@ -108,6 +168,44 @@ class Boxes(Table):
         low = (x1 >= -margin) & (y1 >= -margin)
         return low & (x2 <= size.width + margin) & (y2 <= size.height + margin)
 
+    def contains(self, points: Tensor) -> Tensor:
+        """Tell which points lie in which box.
+
+        Args:
+            points: [p, 2] floating point as (x, y), on the same device.
+        Returns:
+            [n, p] bool. Boxes are half-open: a point on the left or top side is inside, one on
+            the right or bottom side is not, so it lies in one of two boxes that touch there.
+        """
+        _check.check_floating("points", _check.check_shape("points", points, "p", 2))
+        _check.check_same_device(("boxes", "points"), (self.xyxy, points))
+        low, high = self.xyxy[:, None, :2], self.xyxy[:, None, 2:]
+        return ((points >= low) & (points < high)).all(2)
+
+    def contains_region(self, other: "Region") -> Tensor:
+        """Tell which regions lie in which box; sides may touch, so a box contains itself.
+
+        Args:
+            other: m boxes, horizontal or rotated, on the same device.
+        Returns:
+            [n, m] bool.
+        """
+        inner = other.hull().xyxy
+        _check.check_same_device(("boxes", "other"), (self.xyxy, inner))
+        low, high = self.xyxy[:, None, :2], self.xyxy[:, None, 2:]
+        return ((inner[:, :2] >= low) & (inner[:, 2:] <= high)).all(2)
+
+    def same_region(self, other: "Boxes", *, atol: float = 1e-3) -> Tensor:
+        """[n] bool, True where row i of both covers the same points up to `atol` pixels a side."""
+        _check.check_rows("other", len(other), len(self), "as many as these boxes")
+        return ((self.xyxy - other.xyxy).abs() <= atol).all(1)
+
+    def same_orientation(self, other: "Boxes", *, atol_deg: float = 1e-3) -> Tensor:
+        """[n] bool, True throughout: the top of every horizontal box is up."""
+        del atol_deg
+        _check.check_rows("other", len(other), len(self), "as many as these boxes")
+        return torch.ones(len(self), dtype=torch.bool, device=self.device)
+
     def scale(self, x: float, y: float) -> Self:
         """Multiply x coordinates by `x` and y coordinates by `y` (both positive)."""
         return self._from_xy(self.xyxy[:, 0::2] * x, self.xyxy[:, 1::2] * y)
@@ -115,6 +213,31 @@ class Boxes(Table):
     def translate(self, dx: float, dy: float) -> Self:
         """Move the boxes by (dx, dy) pixels."""
         return self._from_xy(self.xyxy[:, 0::2] + dx, self.xyxy[:, 1::2] + dy)
+
+    def rotate(self, angle_deg: float, *, center: tuple[float, float]) -> "RotatedBoxes":
+        """Turn the boxes counter-clockwise as seen, around a point; the result is rotated boxes.
+
+        Args:
+            angle_deg: any angle; quarter turns of a whole image stay horizontal in `rotate_90`.
+            center: (x, y) of the point that stays.
+        """
+        return self.to_rotated().rotate(angle_deg, center=center)
+
+    def rotate_90(self, quarter_turns: int, size: ImageSize) -> Self:
+        """Turn the boxes with their image, counter-clockwise as seen; exact.
+
+        Args:
+            quarter_turns: any int; 1 brings the right side of the image to its top.
+            size: of the image before; an odd number of turns exchanges its sides.
+        """
+        x, y = self.xyxy[:, 0::2], self.xyxy[:, 1::2]
+        turned = {
+            0: (x, y),
+            1: (y, size.width - x.flip(1)),
+            2: (size.width - x.flip(1), size.height - y.flip(1)),
+            3: (size.height - y.flip(1), x),
+        }
+        return self._from_xy(*turned[quarter_turns % 4])
 
     def flip_horizontally(self, size: ImageSize) -> Self:
         """Mirror left and right in an image of this size."""
@@ -127,6 +250,8 @@ class Boxes(Table):
     def pairwise_iou(self, other: "Boxes") -> Tensor:
         """Intersection over union of every pair.
 
+        All measures of two boxes are differentiable; see `geodet.ops` for odd numbers.
+
         Args:
             other: m boxes on the same device.
         Returns:
@@ -136,6 +261,58 @@ class Boxes(Table):
         Empty: n = 0 or m = 0 gives a [n, m] tensor.
         """
         return ops.pairwise_box_iou(self.xyxy, other.xyxy)
+
+    def matched_iou(self, other: "Boxes") -> Tensor:
+        """[n] in [0, 1], intersection over union of row i and row i of `other`."""
+        return ops.matched_box_iou(self.xyxy, other.xyxy)
+
+    def pairwise_intersection(self, other: "Boxes") -> Tensor:
+        """[n, m] square pixels that every pair has in common."""
+        return ops.pairwise_box_intersection(self.xyxy, other.xyxy)
+
+    def matched_intersection(self, other: "Boxes") -> Tensor:
+        """[n] square pixels that row i and row i of `other` have in common."""
+        return ops.matched_box_intersection(self.xyxy, other.xyxy)
+
+    def pairwise_ioa(self, other: "Boxes") -> Tensor:
+        """[n, m] in [0, 1], intersection over the area of `other`: the part of it that is here."""
+        return ops.pairwise_box_ioa(self.xyxy, other.xyxy)
+
+    def matched_ioa(self, other: "Boxes") -> Tensor:
+        """[n] in [0, 1], the part of row i of `other` that lies in row i."""
+        return ops.matched_box_ioa(self.xyxy, other.xyxy)
+
+    def pairwise_giou(self, other: "Boxes") -> Tensor:
+        """[n, m] in [-1, 1], IoU minus the part of the enclosing box that is in neither."""
+        return ops.pairwise_box_giou(self.xyxy, other.xyxy)
+
+    def matched_giou(self, other: "Boxes") -> Tensor:
+        """[n] in [-1, 1], generalised IoU of row i and row i of `other`."""
+        return ops.matched_box_giou(self.xyxy, other.xyxy)
+
+    def pairwise_diou(self, other: "Boxes") -> Tensor:
+        """[n, m] in [-1, 1], IoU minus the squared, relative distance of the centres."""
+        return ops.pairwise_box_diou(self.xyxy, other.xyxy)
+
+    def matched_diou(self, other: "Boxes") -> Tensor:
+        """[n] in [-1, 1], distance IoU of row i and row i of `other`."""
+        return ops.matched_box_diou(self.xyxy, other.xyxy)
+
+    def pairwise_ciou(self, other: "Boxes") -> Tensor:
+        """[n, m] in (-1.5, 1], distance IoU minus a penalty on different aspect ratios."""
+        return ops.pairwise_box_ciou(self.xyxy, other.xyxy)
+
+    def matched_ciou(self, other: "Boxes") -> Tensor:
+        """[n] in (-1.5, 1], complete IoU of row i and row i of `other`."""
+        return ops.matched_box_ciou(self.xyxy, other.xyxy)
+
+    def pairwise_distance(self, other: "Boxes") -> Tensor:
+        """[n, m] pixels between every pair; 0 where they touch or overlap."""
+        return ops.pairwise_box_distance(self.xyxy, other.xyxy)
+
+    def matched_distance(self, other: "Boxes") -> Tensor:
+        """[n] pixels between row i and row i of `other`; 0 where they touch or overlap."""
+        return ops.matched_box_distance(self.xyxy, other.xyxy)
 
     def validated(self, *, size: ImageSize | None = None, where: str = "") -> Self:
         """Return the boxes when every value is sound.
