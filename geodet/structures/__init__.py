@@ -5,7 +5,7 @@ from geodet.structures.boxes import Boxes
 from geodet.structures.image_list import ImageList
 from geodet.structures.image_size import ImageSize
 from geodet.structures.instances import Instances
-from geodet.structures.keypoints import Keypoints, Skeleton
+from geodet.structures.keypoints import Keypoints
 from geodet.structures.masks import HardMasks, Masks
 from geodet.structures.panoptic import PanopticSegmentation, Segment
 from geodet.structures.polygon_masks import PolygonMasks
@@ -13,6 +13,7 @@ from geodet.structures.region import Region
 from geodet.structures.rle_masks import RleMasks
 from geodet.structures.roi_masks import RoiMasks
 from geodet.structures.rotated_boxes import RotatedBoxes
+from geodet.structures.skeleton import Skeleton
 
 __all__ = [
     "BitMasks",

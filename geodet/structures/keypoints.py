@@ -1,104 +1,22 @@
-"""Keypoints and the skeleton they belong to. Shapes: n instances with k points each."""
+"""Keypoints of instances. Shapes: n instances with k points each."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import attrs
 import torch
 from torch import Tensor
 
-from geodet import _check
+from geodet import _check, ops
 from geodet.errors import DtypeError, InvalidValueError, ShapeError
 from geodet.structures._table import Table, fail_at_first, register, rounded
+from geodet.structures.boxes import Boxes
 from geodet.structures.image_size import ImageSize
+from geodet.structures.skeleton import Skeleton
 
-
-def _names(value: Iterable[str]) -> tuple[str, ...]:
-    return tuple(value)
-
-
-def _pairs(value: Sequence[Sequence[int]]) -> tuple[tuple[int, int], ...]:
-    return tuple((int(a), int(b)) for a, b in value)
-
-
-def _floats(value: Sequence[float]) -> tuple[float, ...]:
-    return tuple(float(item) for item in value)
-
-
-@attrs.frozen(kw_only=True)
-class Skeleton:
-    """What the k keypoints of a class are; compares and hashes by value.
-
-    Args:
-        names: k different names, in the order of the points.
-        edges: pairs of point indices that are drawn as lines.
-        flip_pairs: pairs of indices that change places when the image is mirrored.
-        sigmas: k positive numbers, the spread of annotators relative to the size of the object,
-            as the keypoint similarity of COCO (OKS) uses them.
-    Raises:
-        InvalidValueError: names repeat, an index is out of range, a point is in two flip pairs,
-            or a sigma is not positive.
-        ShapeError: there are not as many sigmas as names.
-    """
-
-    names: tuple[str, ...] = attrs.field(converter=_names)
-    edges: tuple[tuple[int, int], ...] = attrs.field(converter=_pairs, default=())
-    flip_pairs: tuple[tuple[int, int], ...] = attrs.field(converter=_pairs, default=())
-    sigmas: tuple[float, ...] = attrs.field(converter=_floats)
-
-    def __attrs_post_init__(self) -> None:
-        count = len(self.names)
-        if len(set(self.names)) != count:
-            raise InvalidValueError(f"names: expected different names, got {list(self.names)}")
-        _check.check_rows("sigmas", len(self.sigmas), count, "one for each name")
-        for field in ("edges", "flip_pairs"):
-            for pair in getattr(self, field):
-                if not all(0 <= index < count for index in pair):
-                    raise InvalidValueError(
-                        f"{field}: expected indices in [0, {count}), got {pair}"
-                    )
-        swapped = [index for pair in self.flip_pairs for index in pair]
-        if len(set(swapped)) != len(swapped):
-            raise InvalidValueError(
-                f"flip_pairs: expected each point at most once, got {list(self.flip_pairs)}"
-            )
-        for name, sigma in zip(self.names, self.sigmas, strict=True):
-            if not (sigma > 0 and math.isfinite(sigma)):
-                raise InvalidValueError(
-                    f"sigmas: expected a positive number for {name}, got {sigma}"
-                )
-
-    @classmethod
-    def coco_person(cls) -> "Skeleton":
-        """Return the 17 points of a person in COCO, with COCO's own edges and sigmas."""
-        sides = ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
-        names = ("nose", *(f"{side}_{part}" for part in sides for side in ("left", "right")))
-        return cls(
-            names=names,
-            edges=[
-                *((15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6)),
-                *((5, 7), (6, 8), (7, 9), (8, 10), (1, 2), (0, 1), (0, 2), (1, 3), (2, 4)),
-                *((3, 5), (4, 6)),
-            ],
-            flip_pairs=[(left, left + 1) for left in range(1, 17, 2)],
-            sigmas=[0.026]
-            + [
-                sigma
-                for sigma in (0.025, 0.035, 0.079, 0.072, 0.062, 0.107, 0.087, 0.089)
-                for _ in range(2)
-            ],
-        )
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def flip_indices(self) -> tuple[int, ...]:
-        """For each point, the index of the point that takes its place in a mirrored image."""
-        order = list(range(len(self.names)))
-        for a, b in self.flip_pairs:
-            order[a], order[b] = b, a
-        return tuple(order)
+# COCO counts from the centre of the top left pixel, which lies half a pixel inside the image.
+_COCO_SHIFT = 0.5
 
 
 @register
@@ -142,12 +60,140 @@ class Keypoints(Table):
         """Return the keypoints of 0 instances."""
         return cls(torch.zeros((0, len(skeleton), 3), device=device, dtype=dtype), skeleton)
 
+    @classmethod
+    def from_coco(
+        cls,
+        rows: Sequence[Sequence[float]],
+        skeleton: Skeleton,
+        *,
+        dtype: torch.dtype = torch.float32,
+    ) -> "Keypoints":
+        """Read the "keypoints" lists of COCO annotations or results.
+
+        Args:
+            rows: n lists x1, y1, v1, x2, ... of 3 k numbers. COCO counts from the centre of the
+                top left pixel: labelled points gain 0.5. The others become (0, 0, 0).
+            skeleton: of k points.
+            dtype: a floating-point dtype.
+        Raises:
+            ShapeError: a row has another number of values.
+        Empty: no rows give the keypoints of 0 instances.
+        """
+        count = 3 * len(skeleton)
+        for number, row in enumerate(rows):
+            if len(row) != count:
+                raise ShapeError(
+                    f"rows[{number}]: expected {count} numbers (x, y, v of {len(skeleton)} "
+                    f"points), got {len(row)}"
+                )
+        flat = torch.tensor(rows, dtype=torch.float64)
+        xy, v = flat.reshape(len(rows), len(skeleton), 3).split((2, 1), dim=2)
+        moved = torch.cat((xy + _COCO_SHIFT, v), dim=2)
+        return cls(torch.where(v > 0, moved, 0).to(dtype), skeleton)
+
+    @classmethod
+    def from_heatmaps(cls, heatmaps: Tensor, boxes: Boxes, skeleton: Skeleton) -> "Keypoints":
+        """Read predicted points off the peaks of heatmaps over boxes.
+
+        Args:
+            heatmaps: [n, k, s, s] float logits.
+            boxes: n boxes in pixels.
+            skeleton: of k points.
+        Returns:
+            n instances whose v is the score of `ops.decode_keypoint_heatmaps`.
+        Raises:
+            ShapeError, DtypeError, DeviceError: the arguments do not fit each other.
+        Empty: n = 0 gives the keypoints of 0 instances.
+        """
+        decoded = ops.decode_keypoint_heatmaps(heatmaps, boxes.xyxy)
+        return cls(decoded[:, :, [0, 1, 3]], skeleton)
+
     def __len__(self) -> int:
         return self.xyv.shape[0]
 
     def labelled(self) -> Tensor:
         """[n, k] bool, True where v > 0."""
         return self.xyv[:, :, 2] > 0
+
+    def visible(self) -> Tensor:
+        """[n, k] bool, True where v is 2: labelled and not hidden. Means nothing for scores."""
+        return self.xyv[:, :, 2] == 2
+
+    def num_labelled(self) -> Tensor:
+        """[n] int64, labelled points of each instance (COCO's num_keypoints)."""
+        return self.labelled().sum(1)
+
+    def boxes(self) -> Boxes:
+        """Return the smallest box around the labelled points of each instance.
+
+        An instance without labelled points has the box (0, 0, 0, 0); one with a single point has a
+        box without area.
+        """
+        labelled = self.labelled()[:, :, None]
+        xy = self.xyv[:, :, :2]
+        if len(self.skeleton) == 0:
+            return Boxes(xy.new_zeros((len(self), 4)))
+        low = torch.where(labelled, xy, math.inf).amin(1)
+        high = torch.where(labelled, xy, -math.inf).amax(1)
+        found = labelled.any(1)
+        return Boxes(torch.cat((torch.where(found, low, 0), torch.where(found, high, 0)), dim=1))
+
+    def oks(self, targets: "Keypoints", *, areas: Tensor, boxes: Boxes) -> Tensor:
+        """COCO's object keypoint similarity with every target.
+
+        Args:
+            targets: m instances of the same skeleton, whose sigmas count.
+            areas: [m] square pixels of the targets: "area" of their annotations.
+            boxes: of the m targets; read where a target has no labelled point.
+        Returns:
+            [n, m] float64 in [0, 1], as `ops.object_keypoint_similarity` has it.
+        Raises:
+            InvalidValueError: the skeletons differ.
+            ShapeError, DeviceError: the targets' columns do not fit.
+        Empty: n = 0 or m = 0 gives a [n, m] tensor.
+        """
+        if targets.skeleton != self.skeleton:
+            raise InvalidValueError(
+                f"targets: expected points {', '.join(self.skeleton.names)}, "
+                f"got {', '.join(targets.skeleton.names)}, or edges, pairs or sigmas differ"
+            )
+        # COCO's tool compares points that count from pixel centres with boxes that do not.
+        shift = self.xyv.new_tensor([_COCO_SHIFT, _COCO_SHIFT, 0], dtype=torch.float64)
+        return ops.object_keypoint_similarity(
+            self.xyv.double() - shift,
+            targets.xyv.double() - shift,
+            areas.double(),
+            boxes.xyxy.double(),
+            shift.new_tensor(self.skeleton.sigmas),
+        )
+
+    def to_coco(self) -> list[list[float]]:
+        """Return the "keypoints" list of each instance for COCO annotations or results.
+
+        Returns:
+            n lists x1, y1, v1, x2, ...; labelled points lose 0.5, the others are 0, 0, 0.
+        Empty: n = 0 gives an empty list.
+        """
+        shift = self.xyv.new_tensor([_COCO_SHIFT, _COCO_SHIFT, 0], dtype=torch.float64)
+        moved = torch.where(self.labelled()[:, :, None], self.xyv.double() - shift, 0)
+        rows: list[list[float]] = moved.flatten(1).tolist()
+        return rows
+
+    def heatmap_targets(self, boxes: Boxes, side: int) -> tuple[Tensor, Tensor]:
+        """Return the cell of a side x side grid over its box that each point falls into.
+
+        Args:
+            boxes: n boxes in pixels.
+            side: cells along each axis.
+        Returns:
+            [n, k] int64 cells and [n, k] bool, True where the point is labelled and in its box;
+            see `ops.encode_keypoint_heatmap_targets`.
+        Raises:
+            ShapeError, DtypeError, DeviceError: the boxes do not fit the points.
+            InvalidValueError: `side` is smaller than 1.
+        Empty: n = 0 gives two [0, k] tensors.
+        """
+        return ops.encode_keypoint_heatmap_targets(self.xyv, boxes.xyxy, side)
 
     def scale(self, x: float, y: float) -> Self:
         """Multiply x coordinates by `x` and y coordinates by `y` (both positive)."""
@@ -156,6 +202,44 @@ class Keypoints(Table):
     def translate(self, dx: float, dy: float) -> Self:
         """Move the points by (dx, dy) pixels."""
         return self._moved(self.xyv[:, :, 0] + dx, self.xyv[:, :, 1] + dy)
+
+    def rotate(self, angle_deg: float, *, center: tuple[float, float]) -> Self:
+        """Turn the points counter-clockwise as seen, around a point.
+
+        Args:
+            angle_deg: any angle.
+            center: (x, y) of the point that stays.
+        """
+        cos, sin = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+        x, y = self.xyv[:, :, 0] - center[0], self.xyv[:, :, 1] - center[1]
+        return self._moved(center[0] + x * cos + y * sin, center[1] - x * sin + y * cos)
+
+    def rotate_90(self, quarter_turns: int, size: ImageSize) -> Self:
+        """Turn the points with their image, counter-clockwise as seen; exact.
+
+        Args:
+            quarter_turns: any int; 1 brings the right side of the image to its top.
+            size: of the image before; an odd number of turns exchanges its sides.
+        """
+        x, y = self.xyv[:, :, 0], self.xyv[:, :, 1]
+        turned = (
+            (x, y),
+            (y, size.width - x),
+            (size.width - x, size.height - y),
+            (size.height - y, x),
+        )
+        return self._moved(*turned[quarter_turns % 4])
+
+    def clip_to(self, size: ImageSize) -> Self:
+        """Take the label off points outside of an image: they become (0, 0, 0).
+
+        A point cannot be cut as a box is: at the border it would be somewhere else.
+
+        Args:
+            size: points in [0, width] x [0, height] stay.
+        """
+        kept = (self.inside(size) & self.labelled())[:, :, None]
+        return type(self)(torch.where(kept, self.xyv, 0), self.skeleton)
 
     def flip_horizontally(self, size: ImageSize) -> Self:
         """Mirror left and right in an image of this size; left and right points change places."""

@@ -1,10 +1,22 @@
 """Keypoints and skeletons: mirrors swap sides, unlabelled points stay, messages."""
 
+import json
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
+from hypothesis import strategies as st
 
-from geodet import DtypeError, ImageSize, InvalidValueError, Keypoints, ShapeError, Skeleton
+from geodet import (
+    Boxes,
+    DtypeError,
+    ImageSize,
+    InvalidValueError,
+    Keypoints,
+    ShapeError,
+    Skeleton,
+)
 from geodet import testing as gt
 
 SIZE = ImageSize(9, 14)
@@ -13,8 +25,6 @@ PAIR = Skeleton(names=["left", "right"], flip_pairs=[(0, 1)], sigmas=[0.1, 0.1])
 
 def test_the_person_of_coco_matches_its_annotation_files(shared_dir):
     """Names and edges equal those in a COCO keypoint file (which counts points from 1)."""
-    import json
-
     files = sorted((shared_dir / "data" / "coco_mini").rglob("*keypoints*.json"))
     assert files
     category = json.loads(files[0].read_text())["categories"][0]
@@ -60,6 +70,8 @@ def test_points_without_label_never_move(points):
     for moved in (
         points.scale(2.0, 3.0),
         points.translate(1.0, 1.0),
+        points.rotate(30.0, center=(1.0, 2.0)),
+        points.rotate_90(1, SIZE),
         points.flip_horizontally(SIZE),
         points.flip_vertically(SIZE),
     ):
@@ -76,6 +88,147 @@ def test_scale_and_translate_act_on_coordinates_alone(points):
     expected = points.xyv[on] * torch.tensor([2.0, 0.5, 1.0]) + torch.tensor([1.0, -1.0, 0.0])
     assert torch.equal(scaled.xyv[on], expected)
     assert bool(points.inside(SIZE).all())
+
+
+@given(points=gt.keypoints(image_size=SIZE), angle=st.integers(-400, 400))
+def test_turns_agree_with_shapely(points, angle):
+    """Counter-clockwise as seen is clockwise in shapely, whose y points up."""
+    affinity = pytest.importorskip("shapely.affinity")
+    geometry = pytest.importorskip("shapely.geometry")
+    turned = points.rotate(float(angle), center=(3.0, 5.0))
+    for before, after in zip(points.xyv.view(-1, 3), turned.xyv.view(-1, 3), strict=True):
+        if before[2] > 0:
+            point = geometry.Point(*before[:2].tolist())
+            expected = affinity.rotate(point, -angle, origin=(3.0, 5.0))
+            assert after[:2].tolist() == pytest.approx([expected.x, expected.y], abs=1e-4)
+        else:
+            assert torch.equal(before, after)
+
+
+@given(row=st.integers(0, 8), column=st.integers(0, 13), turns=st.integers(-5, 5))
+def test_quarter_turns_follow_the_pixels(row, column, turns):
+    """The centre of a pixel lands on the centre of where NumPy turns that pixel."""
+    image = np.zeros(SIZE.as_tuple())
+    image[row, column] = 1
+    ((to_row, to_column),) = np.argwhere(np.rot90(image, turns))
+    points = Keypoints(torch.tensor([[[column + 0.5, row + 0.5, 2.0], [0.0, 0.0, 0.0]]]), PAIR)
+    turned = points.rotate_90(turns, SIZE)
+    assert turned.xyv.tolist() == [[[to_column + 0.5, to_row + 0.5, 2.0], [0.0, 0.0, 0.0]]]
+
+
+@given(gt.keypoints(image_size=SIZE))
+def test_clipping_takes_the_label_off_what_lies_outside(points):
+    """What is left lies inside and was not moved; the rest is (0, 0, 0)."""
+    small = ImageSize(5, 6)
+    clipped = points.clip_to(small)
+    kept = clipped.labelled()
+    assert torch.equal(kept, points.labelled() & points.inside(small))
+    assert torch.equal(clipped.xyv[kept], points.xyv[kept])
+    assert not clipped.xyv[~kept].any()
+    assert clipped.clip_to(small).equal(clipped)
+
+
+@given(gt.keypoints())
+def test_boxes_are_the_hulls_of_labelled_points(points):
+    """Shapely's bounds; (0, 0, 0, 0) without labelled points; counts agree."""
+    geometry = pytest.importorskip("shapely.geometry")
+    for row, box in zip(points, points.boxes().xyxy, strict=True):
+        xy = row.xyv[0][row.labelled()[0], :2].tolist()
+        expected = geometry.MultiPoint(xy).bounds if xy else (0.0, 0.0, 0.0, 0.0)
+        assert tuple(box.tolist()) == expected
+        assert int(row.num_labelled()) == len(xy)
+        assert int(row.visible().sum()) == int((row.xyv[..., 2] == 2).sum())
+
+
+@given(gt.keypoints(dtype=torch.float64))
+def test_coco_lists_round_trip(points):
+    """Reading what was written gives the same points."""
+    rows = points.to_coco()
+    assert len(rows) == len(points)
+    assert Keypoints.from_coco(rows, points.skeleton, dtype=torch.float64).equal(points)
+
+
+def test_coco_files_are_written_as_they_were_read(shared_dir):
+    """Every list of a real file comes back, and num_keypoints is the number of labelled points."""
+    files = sorted((shared_dir / "data" / "coco_mini").rglob("*keypoints*.json"))
+    rows = [a for file in files for a in json.loads(file.read_text())["annotations"]]
+    person = Skeleton.coco_person()
+    points = Keypoints.from_coco([row["keypoints"] for row in rows], person).validated()
+    assert points.to_coco() == [row["keypoints"] for row in rows]
+    assert points.num_labelled().tolist() == [row["num_keypoints"] for row in rows]
+    assert int(points.num_labelled().max()) > 10
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_similarity_is_that_of_the_official_tool_on_its_own_lists(seed):
+    """From COCO's lists and boxes to computeOks, points half a pixel apart included."""
+    cocoeval = pytest.importorskip("pycocotools.cocoeval")
+    rng = np.random.default_rng(seed)
+
+    def rows(labelled):
+        xy = rng.integers(0, 60, (3, 17, 2))
+        v = rng.integers(1, 3, (3, 17, 1)) * np.reshape(labelled, (3, 1, 1))
+        return np.concatenate([xy * (v > 0), v], axis=2).reshape(3, 51).tolist()
+
+    found, wanted = rows([1, 1, 1]), rows([1, 0, 1])
+    xywh = torch.from_numpy(rng.integers(1, 30, (3, 4))).double()
+    areas = torch.from_numpy(rng.integers(1, 900, 3)).double()
+    evaluation = cocoeval.COCOeval(iouType="keypoints")
+    evaluation._dts[1, 1] = [{"score": 1 - i / 9, "keypoints": r} for i, r in enumerate(found)]
+    evaluation._gts[1, 1] = [
+        {"keypoints": row, "bbox": xywh[i].tolist(), "area": float(areas[i])}
+        for i, row in enumerate(wanted)
+    ]
+    person = Skeleton.coco_person()
+    ours = Keypoints.from_coco(found, person).oks(
+        Keypoints.from_coco(wanted, person), areas=areas, boxes=Boxes.from_xywh(xywh)
+    )
+    # The tool's sigmas differ from COCO's decimals in the last digit; exponents reach hundreds.
+    np.testing.assert_allclose(ours, evaluation.computeOks(1, 1), rtol=1e-12, atol=1e-307)
+
+
+def test_heatmaps_lead_back_to_the_cell_of_a_point():
+    """A point's cell, as the only peak of a map, decodes to a point within a cell's width."""
+    boxes = Boxes(torch.tensor([[10.0, 20.0, 42.0, 52.0]]))
+    points = Keypoints(torch.tensor([[[21.0, 33.0, 2.0], [9.0, 33.0, 2.0]]]), PAIR)
+    cells, valid = points.heatmap_targets(boxes, 16)
+    assert valid.tolist() == [[True, False]]
+    maps = 20 * torch.nn.functional.one_hot(cells, 256).float().view(1, 2, 16, 16)
+    found = Keypoints.from_heatmaps(maps, boxes, PAIR)
+    assert float((found.xyv[0, 0, :2] - points.xyv[0, 0, :2]).abs().max()) <= 2
+    assert 0 < float(found.xyv[0, 0, 2]) <= 1
+
+
+def test_names_tell_the_flip_pairs():
+    """left_x goes with right_x; a left point without a right one stays alone."""
+    skeleton = Skeleton.from_names(["tip", "left_fin", "right_fin", "left_eye"], edges=[(0, 1)])
+    assert skeleton.flip_pairs == ((1, 2),)
+    assert skeleton.index("right_fin") == 2
+    assert set(skeleton.sigmas) == {0.07}
+    with pytest.raises(InvalidValueError, match=r"name: expected one of tip, left_fin, .* 'fin'"):
+        skeleton.index("fin")
+
+
+def test_lists_and_skeletons_that_do_not_fit_are_refused():
+    """The message names the row, or both lists of points."""
+    with pytest.raises(ShapeError, match=r"rows\[1\]: expected 6 numbers .* got 5"):
+        Keypoints.from_coco([[0.0] * 6, [0.0] * 5], PAIR)
+    other = Skeleton(names=["a", "b"], sigmas=[0.1, 0.1])
+    points = Keypoints(torch.zeros(1, 2, 3), PAIR)
+    with pytest.raises(InvalidValueError, match="targets: expected points left, right, got a, b"):
+        points.oks(Keypoints(points.xyv, other), areas=torch.ones(1), boxes=points.boxes())
+
+
+def test_no_instance_is_normal_everywhere():
+    """Every method takes an empty table and gives an empty result."""
+    none = Keypoints.empty(PAIR)
+    assert none.boxes().xyxy.shape == (0, 4)
+    assert none.oks(none, areas=torch.zeros(0), boxes=Boxes.empty()).shape == (0, 0)
+    assert none.to_coco() == []
+    assert Keypoints.from_coco([], PAIR).equal(none)
+    assert none.rotate_90(1, SIZE).rotate(3.0, center=(0.0, 0.0)).clip_to(SIZE).equal(none)
+    assert none.heatmap_targets(Boxes.empty(), 4)[0].shape == (0, 2)
+    assert Keypoints.from_heatmaps(torch.zeros(0, 2, 4, 4), Boxes.empty(), PAIR).equal(none)
 
 
 def test_empty_keypoints_have_the_points_of_their_skeleton():

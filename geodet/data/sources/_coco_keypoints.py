@@ -12,16 +12,13 @@ from geodet.structures import Skeleton
 
 __all__ = ["parse_keypoints", "read_skeleton"]
 
-# Spread of the points of a class that is not COCO's person: the mean of COCO's own 17 values.
-_USUAL_SIGMA = 0.07
 _OVERHANG_PX = 1.0
 
 
 def read_skeleton(categories: list[Any], path: Path) -> Skeleton:
     """Return the one skeleton that the categories with keypoints share.
 
-    COCO's person gets COCO's sigmas; any other skeleton gets 0.07 for each point and the flip
-    pairs that its names tell (left_x with right_x).
+    COCO's person gets COCO's sigmas; any other skeleton what `Skeleton.from_names` gives it.
 
     Raises:
         DataError: no category has keypoints, two have different ones, or the skeleton is broken.
@@ -55,18 +52,9 @@ def _skeleton(names: list[Any], edges: Any, where: str) -> Skeleton:
     person = Skeleton.coco_person()
     if tuple(names) == person.names:
         return person
-    pairs = [
-        (names.index(name), names.index(name.replace("left", "right")))
-        for name in names
-        if "left" in name and name.replace("left", "right") in names
-    ]
     try:
-        return Skeleton(
-            names=names,
-            edges=[(int(a) - 1, int(b) - 1) for a, b in edges],  # the file counts from 1
-            flip_pairs=pairs,
-            sigmas=[_USUAL_SIGMA] * len(names),
-        )
+        # The file counts from 1.
+        return Skeleton.from_names(names, edges=[(int(a) - 1, int(b) - 1) for a, b in edges])
     except (GeodetError, TypeError, ValueError) as error:
         raise DataError(
             f"{where}: skeleton: expected pairs of keypoint numbers from 1 to {len(names)}, "
