@@ -61,6 +61,7 @@ from geodet.ops.rle_algebra import (
     rle_union,
 )
 from geodet.ops.rle_morphology import (
+    Neighbourhood,
     boundary_radius,
     rle_boundary,
     rle_complement,
@@ -92,6 +93,7 @@ from geodet.ops.rotated_diou import matched_rotated_diou, pairwise_rotated_diou
 from geodet.ops.rotated_nms import batched_rotated_nms, rotated_nms
 
 __all__ = [
+    "Neighbourhood",
     "batched_match_greedily",
     "batched_nms",
     "batched_rotated_nms",

@@ -1,20 +1,24 @@
 """Masks as run lengths. Shapes: n masks, t runs in all of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import attrs
 import torch
 from torch import Tensor
 
 from geodet import _check, ops
-from geodet.errors import DtypeError, InvalidValueError, ShapeError
-from geodet.structures import _ragged
+from geodet.structures import _coco_counts, _ragged
+from geodet.structures._mask_checks import check_padding, check_same_image, check_window
 from geodet.structures._table import Table, cat_values, fail_at_first, register
 from geodet.structures.bit_masks import _CHUNK_PIXELS, BitMasks, check_crop
 from geodet.structures.boxes import Boxes
 from geodet.structures.image_size import ImageSize
 from geodet.structures.roi_masks import check_image_size
+from geodet.structures.rotated_boxes import RotatedBoxes
+
+if TYPE_CHECKING:
+    from geodet.structures.polygon_masks import PolygonMasks
 
 
 @register
@@ -69,18 +73,7 @@ class RleMasks(Table):
             DtypeError: counts are of another type.
             InvalidValueError: the compressed text is broken.
         """
-        sizes = [ImageSize(*(int(side) for side in record["size"])) for record in records]
-        if image_size is None:
-            if not sizes:
-                raise ShapeError("from_coco: expected image_size when there are no masks")
-            image_size = sizes[0]
-        for row, size in enumerate(sizes):
-            if size != image_size:
-                raise ShapeError(f"masks row {row}: expected masks of {image_size}, got {size}")
-        parts = [_read_counts(row, record["counts"]) for row, record in enumerate(records)]
-        lengths = torch.tensor([len(part) for part in parts], dtype=torch.int64)
-        counts = torch.cat([torch.zeros(0, dtype=torch.int32), *parts])
-        return cls(counts, _ragged.from_lengths(lengths), image_size)
+        return cls(*_coco_counts.read_records(records, image_size))
 
     def to_coco(self) -> list[dict[str, Any]]:
         """Return {"size": [height, width], "counts": compressed text} for each mask. Exact."""
@@ -106,8 +99,12 @@ class RleMasks(Table):
         """Return itself. Exact."""
         return self
 
+    def nonempty(self) -> Tensor:
+        """[n] bool, True where a mask has a pixel."""
+        return self.area() > 0
+
     def pairwise_iou(self, other: "RleMasks", is_crowd: Tensor | None = None) -> Tensor:
-        """Intersection over union of every pair, without decoding.
+        """Intersection over union of every pair, without decoding. Exact.
 
         Args:
             other: m masks of the same image size.
@@ -116,33 +113,134 @@ class RleMasks(Table):
         Returns:
             [n, m] float64 in [0, 1]; a pair without area has 0.
         Raises:
+            DtypeError: `other` is another kind of masks.
             ShapeError: the image sizes differ.
         Empty: n = 0 or m = 0 gives a [n, m] tensor.
         """
-        self._check_same_image(other)
+        check_same_image(self, other)
         return ops.pairwise_rle_iou(
-            self.counts, self.offsets, other.counts, other.offsets, is_crowd
+            *self._runs(), *other._runs(), is_crowd, height=self.image_size.height
         )
 
-    def union(self) -> "RleMasks":
+    def pairwise_ioa(self, other: "RleMasks") -> Tensor:
+        """Intersection over the area of `other` of every pair, without decoding. Exact.
+
+        Args:
+            other: m masks of the same image size.
+        Returns:
+            [n, m] float64 in [0, 1]; 0 where the other mask has no area.
+        Raises:
+            DtypeError: `other` is another kind of masks.
+            ShapeError: the image sizes differ.
+        Empty: n = 0 or m = 0 gives a [n, m] tensor.
+        """
+        check_same_image(self, other)
+        return ops.pairwise_rle_ioa(*self._runs(), *other._runs(), height=self.image_size.height)
+
+    def union(self, other: "RleMasks") -> Self:
+        """Row by row, the pixels in either mask. Exact.
+
+        Args:
+            other: n masks of the same image size; so for the other two.
+        Raises:
+            DtypeError: `other` is another kind of masks.
+            ShapeError: the numbers of masks or the image sizes differ.
+        """
+        return self._combined(ops.matched_rle_union, other)
+
+    def intersection(self, other: "RleMasks") -> Self:
+        """Row by row, the pixels in both masks. Exact; arguments as for `union`."""
+        return self._combined(ops.matched_rle_intersection, other)
+
+    def difference(self, other: "RleMasks") -> Self:
+        """Row by row, the pixels of this mask that are not in the other. Exact, as `union`."""
+        return self._combined(ops.rle_difference, other)
+
+    def complement(self) -> Self:
+        """Return the pixels of the image that are not in each mask. Exact."""
+        return self._with_runs(ops.rle_complement(*self._runs()))
+
+    def union_all(self) -> Self:
         """Return one mask of the pixels in any of the masks; of no masks, an empty mask."""
         return self._merged(ops.rle_union, filled=False)
 
-    def intersection(self) -> "RleMasks":
+    def intersection_all(self) -> Self:
         """Return one mask of the pixels in all of the masks; of no masks, the whole image."""
         return self._merged(ops.rle_intersection, filled=True)
 
-    def difference(self, other: "RleMasks") -> Self:
-        """Return, row by row, the pixels of a mask that are not in the other one.
+    def connected_components(self, *, connectivity: int = 4) -> tuple[Self, Tensor]:
+        """Each connected piece as a mask of its own, without decoding. Exact.
 
         Args:
-            other: n masks of the same image size.
+            connectivity: 4 when pixels that share a side are connected, 8 when also those that
+                share a corner are.
+        Returns:
+            k masks, ordered by row, then by first pixel (leftmost column, then topmost row), and
+            [k] int64, the row each comes from.
+        Raises:
+            InvalidValueError: `connectivity` is another number.
+        Empty: a mask without pixels gives none.
         """
-        self._check_same_image(other)
-        _check.check_rows("other", len(other), len(self), "one for each mask")
-        return self._with_runs(
-            ops.rle_difference(self.counts, self.offsets, other.counts, other.offsets)
+        counts, offsets, origins = ops.rle_connected_components(
+            *self._runs(), self.image_size.as_tuple(), connectivity=connectivity
         )
+        return self._with_runs((counts, offsets)), origins
+
+    def contours(self) -> "PolygonMasks":
+        """Outlines along the edges of the pixels, holes kept, without decoding. Exact.
+
+        Rasterising them gives the very masks back, and their area is the number of pixels. A part
+        is one piece of pixels that share sides; see `geodet.ops.rle_contours` for directions and
+        order.
+        """
+        from geodet.structures.polygon_masks import PolygonMasks  # noqa: PLC0415 (each kind of mask converts to the others)
+
+        size = self.image_size
+        return PolygonMasks(*ops.rle_contours(*self._runs(), size.as_tuple()), size)
+
+    def to_polygon_masks(self) -> "PolygonMasks":
+        """Return the outlines of the pixels, as `contours`. Exact."""
+        return self.contours()
+
+    def to_rotated_boxes(self) -> RotatedBoxes:
+        """Smallest float32 rotated boxes around the pixels; an empty mask gives zeros.
+
+        Returns:
+            n boxes with angles in [-45, 45); see `geodet.ops.min_area_rectangles`.
+        """
+        points, rings, parts, masks = ops.rle_contours(*self._runs(), self.image_size.as_tuple())
+        return RotatedBoxes(ops.min_area_rectangles(points, rings[parts[masks]]).float())
+
+    def dilate(self, radius: int, neighbourhood: ops.Neighbourhood = "square") -> Self:
+        """Add every pixel near a mask, without decoding. Exact.
+
+        Args:
+            radius: pixels, 0 or more.
+            neighbourhood: near means max(|dx|, |dy|) <= radius for "square", |dx| + |dy| <= radius
+                for "diamond", dx^2 + dy^2 <= radius^2 for "disk".
+        Raises:
+            InvalidValueError: an argument is none of these.
+        """
+        size = self.image_size.as_tuple()
+        return self._with_runs(ops.rle_dilate(*self._runs(), size, radius, neighbourhood))
+
+    def erode(self, radius: int, neighbourhood: ops.Neighbourhood = "square") -> Self:
+        """Take away every pixel near one outside of a mask, without decoding. Exact.
+
+        Pixels outside of the image are outside of every mask. Arguments as for `dilate`.
+        """
+        size = self.image_size.as_tuple()
+        return self._with_runs(ops.rle_erode(*self._runs(), size, radius, neighbourhood))
+
+    def boundary(self, radius: int) -> Self:
+        """Return the pixels that `erode` takes away, without decoding. Exact.
+
+        Args:
+            radius: pixels; `geodet.ops.boundary_radius(size)` is what boundary IoU uses. The
+                `pairwise_iou` of two boundaries is boundary IoU.
+        """
+        size = self.image_size.as_tuple()
+        return self._with_runs(ops.rle_boundary(*self._runs(), size, radius))
 
     def crop(self, xyxy: tuple[int, int, int, int]) -> Self:
         """Cut the same window of whole pixels out of every mask. Exact.
@@ -154,14 +252,31 @@ class RleMasks(Table):
         Raises:
             InvalidValueError: the window is empty or not inside the image.
         """
-        x1, y1, x2, y2 = xyxy
+        size = check_window(xyxy, self.image_size)
+        return self._with_runs(ops.rle_crop(*self._runs(), self.image_size.as_tuple(), xyxy), size)
+
+    def pad(self, left: int, top: int, right: int, bottom: int) -> Self:
+        """Make the image larger by so many empty pixels on each side. Exact.
+
+        Raises:
+            InvalidValueError: a number is negative.
+        """
+        size = check_padding(left, top, right, bottom, self.image_size)
+        padding = (left, top, right, bottom)
+        return self._with_runs(
+            ops.rle_pad(*self._runs(), self.image_size.as_tuple(), padding), size
+        )
+
+    def rotate_90(self, quarter_turns: int = 1) -> Self:
+        """Turn image and masks counter-clockwise as seen. Exact.
+
+        Args:
+            quarter_turns: any whole number; negative ones turn clockwise.
+        """
+        runs = ops.rle_rotate_90(*self._runs(), self.image_size.as_tuple(), quarter_turns)
         height, width = self.image_size
-        if not (0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height):
-            raise InvalidValueError(
-                f"xyxy: expected a window inside {width} x {height} (width x height), got {xyxy}"
-            )
-        runs = ops.rle_crop(self.counts, self.offsets, (height, width), (x1, y1, x2, y2))
-        return self._with_runs(runs, ImageSize(y2 - y1, x2 - x1))
+        turned = ImageSize(width, height) if quarter_turns % 2 else self.image_size
+        return self._with_runs(runs, turned)
 
     def crop_and_resize(self, boxes: Boxes, side: int) -> Tensor:
         """Decode, then resample as `BitMasks.crop_and_resize`, some masks at a time. Not exact.
@@ -189,7 +304,7 @@ class RleMasks(Table):
     def resize(self, size: ImageSize) -> Self:
         """Give each new pixel the value under its centre, as `BitMasks.resize`."""
         old, new = self.image_size.as_tuple(), size.as_tuple()
-        return self._with_runs(ops.rle_resize(self.counts, self.offsets, old, new), size)
+        return self._with_runs(ops.rle_resize(*self._runs(), old, new), size)
 
     def validated(self, *, where: str = "") -> Self:
         """Return the masks when every value is sound.
@@ -238,41 +353,29 @@ class RleMasks(Table):
 
     def _flipped(self, *, horizontal: bool) -> Self:
         size = self.image_size.as_tuple()
-        return self._with_runs(ops.rle_flip(self.counts, self.offsets, size, horizontal=horizontal))
+        return self._with_runs(ops.rle_flip(*self._runs(), size, horizontal=horizontal))
 
     def _merged(
         self, merge: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]], *, filled: bool
-    ) -> "RleMasks":
+    ) -> Self:
         if len(self) == 0:  # without rows, the runs of no mask tell the size of the image
             runs = [0, self.image_size.area] if filled else [self.image_size.area]
             counts = torch.tensor(runs, dtype=torch.int32)
-            return RleMasks(counts, torch.tensor([0, len(runs)]), self.image_size)
+            return type(self)(counts, torch.tensor([0, len(runs)]), self.image_size)
         groups = torch.tensor([0, len(self)])
-        return self._with_runs(merge(self.counts, self.offsets, groups))
+        return self._with_runs(merge(*self._runs(), groups))
 
     def _with_runs(self, runs: tuple[Tensor, Tensor], size: ImageSize | None = None) -> Self:
         return type(self)(*runs, size or self.image_size)
 
-    def _check_same_image(self, other: "RleMasks") -> None:
-        if other.image_size != self.image_size:
-            raise ShapeError(f"other: expected masks of {self.image_size}, got {other.image_size}")
+    def _combined(
+        self,
+        combine: Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]],
+        other: "RleMasks",
+    ) -> Self:
+        check_same_image(self, other)
+        _check.check_rows("other", len(other), len(self), "one for each mask")
+        return self._with_runs(combine(*self._runs(), *other._runs()))
 
-
-def _read_counts(row: int, counts: object) -> Tensor:
-    """Run lengths of one mask from COCO's text or a list."""
-    if isinstance(counts, str | bytes):
-        try:
-            return ops.rle_from_strings([counts])[0]
-        except ValueError as error:  # the operator knows the character, only we know the row
-            raise InvalidValueError(f"masks row {row}: {error}") from error
-    if not isinstance(counts, list | tuple):
-        raise DtypeError(
-            f"masks row {row}: expected counts as str, bytes or a list, got {type(counts).__name__}"
-        )
-    for count in counts:
-        if not isinstance(count, int) or not 0 <= count < 2**31:
-            raise InvalidValueError(
-                f"masks row {row}: expected run lengths as whole numbers of at least 0, "
-                f"got {count!r}"
-            )
-    return torch.tensor(counts, dtype=torch.int32)
+    def _runs(self) -> tuple[Tensor, Tensor]:
+        return self.counts, self.offsets

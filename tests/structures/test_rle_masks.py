@@ -101,8 +101,8 @@ def test_windows_are_those_of_the_bits(rles):
 def test_union_and_intersection_are_those_of_the_bits(rles):
     """Or and and over the rows; no rows give nothing and everything."""
     bits = rles.to_bit_masks().data
-    assert torch.equal(rles.union().to_bit_masks().data[0], bits.any(0))
-    assert torch.equal(rles.intersection().to_bit_masks().data[0], bits.all(0))
+    assert torch.equal(rles.union_all().to_bit_masks().data[0], bits.any(0))
+    assert torch.equal(rles.intersection_all().to_bit_masks().data[0], bits.all(0))
 
 
 @given(
@@ -146,8 +146,8 @@ def test_empty_masks_go_through_every_method():
     assert none.to_bit_masks().equal(BitMasks.empty(SIZE))
     assert none.resize(ImageSize(5, 5)).equal(RleMasks.empty(ImageSize(5, 5)))
     assert none.pairwise_iou(runs(12)).shape == (0, 1)
-    assert none.union().area().tolist() == [0]
-    assert none.intersection().area().tolist() == [12]
+    assert none.union_all().area().tolist() == [0]
+    assert none.intersection_all().area().tolist() == [12]
     assert none.crop_and_resize(Boxes.empty(), 3).shape == (0, 3, 3)
     assert RleMasks.from_coco([], SIZE).equal(none)
 
