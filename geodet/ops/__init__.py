@@ -44,6 +44,7 @@ from geodet.ops.nms import batched_nms, nms
 from geodet.ops.paste import paste_mask_probabilities, paste_masks, paste_masks_to_rle
 from geodet.ops.points import sample_points
 from geodet.ops.polygon_fill import polygon_coverage, polygon_roi_targets, polygons_to_bit_masks
+from geodet.ops.polygon_shapes import clip_polygons, rings_are_simple, simplify_polygons
 from geodet.ops.polygons import polygons_to_rle, ring_areas
 from geodet.ops.rle import (
     pairwise_rle_iou,
@@ -100,6 +101,7 @@ __all__ = [
     "bit_mask_components",
     "boundary_radius",
     "box_area",
+    "clip_polygons",
     "clip_rotated_boxes",
     "convex_hulls",
     "decode_keypoint_heatmaps",
@@ -151,6 +153,7 @@ __all__ = [
     "polygons_to_bit_masks",
     "polygons_to_rle",
     "ring_areas",
+    "rings_are_simple",
     "rle_area",
     "rle_boundary",
     "rle_boxes",
@@ -175,4 +178,5 @@ __all__ = [
     "roi_align",
     "rotated_nms",
     "sample_points",
+    "simplify_polygons",
 ]

@@ -77,8 +77,7 @@ def ring_areas(points: Tensor, ring_offsets: Tensor) -> Tensor:
         InvalidValueError: the offsets do not rise from 0 to p.
     Empty: r = 0 gives [0]; a ring of fewer than three points has area 0.
     """
-    _check_rings(points, ring_offsets)
-    _check.check_same_device(("points", "ring_offsets"), (points, ring_offsets))
+    check_rings(points, ring_offsets)
     return _ring_areas(points, ring_offsets)
 
 
@@ -90,16 +89,22 @@ def check_polygons(
     Raises:
         ShapeError, DtypeError, DeviceError: the tensors are no polygon masks.
     """
-    _check_rings(points, ring_offsets)
+    check_rings(points, ring_offsets)
     check_offsets("part_offsets", part_offsets)
     check_offsets("mask_offsets", mask_offsets)
     names = ("points", "ring_offsets", "part_offsets", "mask_offsets")
     _check.check_same_device(names, (points, ring_offsets, part_offsets, mask_offsets))
 
 
-def _check_rings(points: Tensor, ring_offsets: Tensor) -> None:
+def check_rings(points: Tensor, ring_offsets: Tensor) -> None:
+    """Check type, rank and device of points and ring offsets; the core checks their values.
+
+    Raises:
+        ShapeError, DtypeError, DeviceError: the tensors are no rings.
+    """
     _check.check_dtype("points", _check.check_shape("points", points, "p", 2), torch.float64)
     check_offsets("ring_offsets", ring_offsets)
+    _check.check_same_device(("points", "ring_offsets"), (points, ring_offsets))
 
 
 def _select(batch: Rows, chosen: npt.NDArray[np.bool_]) -> Rows:

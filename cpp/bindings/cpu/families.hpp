@@ -13,6 +13,7 @@ void bind_nms(pybind11::module_& module);
 void bind_paste(pybind11::module_& module);
 void bind_roi_align(pybind11::module_& module);
 void bind_polygon_fill(pybind11::module_& module);
+void bind_polygon_shapes(pybind11::module_& module);
 void bind_polygons(pybind11::module_& module);
 void bind_rle(pybind11::module_& module);
 void bind_rle_algebra(pybind11::module_& module);

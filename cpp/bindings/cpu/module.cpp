@@ -13,6 +13,7 @@ PYBIND11_MODULE(_core, module) {
   geodet::bindings::bind_paste(module);
   geodet::bindings::bind_roi_align(module);
   geodet::bindings::bind_polygon_fill(module);
+  geodet::bindings::bind_polygon_shapes(module);
   geodet::bindings::bind_polygons(module);
   geodet::bindings::bind_rle(module);
   geodet::bindings::bind_rle_algebra(module);
