@@ -80,7 +80,7 @@ from geodet.ops.rle_pairs import (
 )
 from geodet.ops.rle_shapes import rle_connected_components, rle_contours, rle_rotate_90
 from geodet.ops.rle_text import rle_from_strings, rle_to_strings
-from geodet.ops.rois import roi_align
+from geodet.ops.rois import roi_align, roi_align_rotated
 from geodet.ops.rotated import (
     matched_rotated_giou,
     matched_rotated_intersection,
@@ -176,6 +176,7 @@ __all__ = [
     "rle_to_strings",
     "rle_union",
     "roi_align",
+    "roi_align_rotated",
     "rotated_nms",
     "sample_points",
     "simplify_polygons",

@@ -51,7 +51,7 @@ def test_status_codes_become_python_errors():
     maps, out = np.ones((1, 1, 4, 4), np.float32), np.empty((1, 1, 2, 2), np.float32)
     rois = np.array([[1, 0, 0, 2, 2]], np.float32)
     with pytest.raises(IndexError, match="outside its array"):
-        _core.roi_align(maps, rois, out, 1.0, 0, True, 1)
+        _core.roi_align(maps, rois, out, 1.0, 0, True, False, 1)
     boxes, scores = np.ones((2, 4), np.float32), np.ones(2, np.float32)
     with pytest.raises(ValueError, match="invalid argument"):
         _core.nms(boxes, scores, None, float("nan"))

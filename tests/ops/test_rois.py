@@ -204,6 +204,22 @@ def test_memory_format_changes_no_value(memory_format):
     torch.testing.assert_close(pooled, expected, rtol=0, atol=1e-13)
 
 
+@pytest.mark.parametrize("sampling_ratio", [0, 2])
+@pytest.mark.parametrize("aligned", [True, False])
+def test_odd_rois_are_the_same_in_both_memory_formats(sampling_ratio, aligned):
+    """Huge, inverted, empty and broken rois give what they give on maps with channels first."""
+    maps = features(1, 2, 9, 8, 6)
+    odd = torch.tensor([NAN, INF, -INF, 0.0, 1e30, -1e30, 1e6, -1e6, 3.0, 4.5, -2.0])
+    generator = torch.Generator().manual_seed(0)
+    rois = random_rois(500, 2, 8, 0)
+    chosen = odd[torch.randint(len(odd), (500, 4), generator=generator)].double()
+    rois[:, 1:] = torch.where(torch.rand(500, 4, generator=generator) < 0.4, chosen, rois[:, 1:])
+    options = {"spatial_scale": 1.0, "sampling_ratio": sampling_ratio, "aligned": aligned}
+    first = roi_align(maps, rois, (2, 9), **options)
+    last = roi_align(maps.contiguous(memory_format=torch.channels_last), rois, (2, 9), **options)
+    torch.testing.assert_close(last, first, rtol=0, atol=1e-11)
+
+
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # opcheck's own reading
 def test_registration_passes_torchs_own_checks():
     """Schema, fake, autograd and tracing agree with the kernels, for values and gradients."""
@@ -212,7 +228,9 @@ def test_registration_passes_torchs_own_checks():
     settings = (1.0, 0, True)
     torch.library.opcheck(torch.ops.geodet.roi_align, (maps, rois, 2, 3, *settings))
     grad = features(2, 3, 3, 2, 3).requires_grad_()
-    torch.library.opcheck(torch.ops.geodet.roi_align_backward, (grad, rois, 2, 6, 6, *settings))
+    for channels_last in (False, True):
+        sizes = (2, 6, 6, channels_last)
+        torch.library.opcheck(torch.ops.geodet.roi_align_backward, (grad, rois, *sizes, *settings))
 
 
 def test_exported_programs_keep_the_operator():

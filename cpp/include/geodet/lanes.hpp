@@ -23,11 +23,17 @@ struct Lanes {
     std::memcpy(&other, source, sizeof(other));
     values += factor * other;
   }
+
+  GEODET_INLINE void add(const Lanes& other) { values += other.values; }
 #else
   T values[kLanes];
 
   GEODET_INLINE void add_scaled(T factor, const T* source) {
     for (std::int64_t lane = 0; lane < kLanes; ++lane) values[lane] += factor * source[lane];
+  }
+
+  GEODET_INLINE void add(const Lanes& other) {
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) values[lane] += other.values[lane];
   }
 #endif
 

@@ -2,8 +2,8 @@
 // of a feature map (He et al. 2017, "Mask R-CNN", section 3). roi_sampling.hpp says where the
 // samples lie.
 //
-// Feature maps are [images, channels, height, width]; rois are rows image, x1, y1, x2, y2 in input
-// pixels. All arrays are row-major and contiguous.
+// Feature maps are [images, channels, height, width] unless said otherwise; rois are rows image, x1,
+// y1, x2, y2 in input pixels. All arrays are row-major and contiguous.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +19,7 @@ struct RoiAlignSizes {
   double spatial_scale;                // feature pixels per input pixel
   std::int64_t sampling_ratio;         // samples per cell and axis; 0: ceil(cell size)
   bool aligned;                        // pixel centres lie at .5
+  bool channels_last = false;          // maps are [images, height, width, channels]
 };
 
 // Bytes of scratch for the functions below; -1 when `sizes` cannot be used.
@@ -41,6 +42,25 @@ Status roi_align_backward(const float* grad_out, const float* rois, const RoiAli
                           void* scratch, float* grad_features, int num_threads) noexcept;
 Status roi_align_backward(const double* grad_out, const double* rois, const RoiAlignSizes& sizes,
                           void* scratch, double* grad_features, int num_threads) noexcept;
+
+// The same for maps with channels_last, which are read as they lie. The scratch depends on the rois
+// and grows with the number of threads, which is at least 1. Sums run in another order than above.
+std::int64_t roi_align_channels_last_scratch_bytes(const float* rois, const RoiAlignSizes& sizes,
+                                                   int num_threads) noexcept;
+std::int64_t roi_align_channels_last_scratch_bytes(const double* rois, const RoiAlignSizes& sizes,
+                                                   int num_threads) noexcept;
+Status roi_align_channels_last(const float* features, const float* rois,
+                               const RoiAlignSizes& sizes, void* scratch, float* out,
+                               int num_threads) noexcept;
+Status roi_align_channels_last(const double* features, const double* rois,
+                               const RoiAlignSizes& sizes, void* scratch, double* out,
+                               int num_threads) noexcept;
+Status roi_align_channels_last_backward(const float* grad_out, const float* rois,
+                                        const RoiAlignSizes& sizes, void* scratch,
+                                        float* grad_features, int num_threads) noexcept;
+Status roi_align_channels_last_backward(const double* grad_out, const double* rois,
+                                        const RoiAlignSizes& sizes, void* scratch,
+                                        double* grad_features, int num_threads) noexcept;
 
 namespace cuda {
 

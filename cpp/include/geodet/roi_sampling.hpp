@@ -32,20 +32,26 @@ GEODET_HD inline bool is_finite(T value) {
 }
 
 template <typename T>
-GEODET_HD inline RoiAxis<T> roi_axis(T low, T high, T scale, bool aligned, std::int64_t cells,
-                                     std::int64_t sampling_ratio) {
-  const T offset = aligned ? T(0.5) : T(0);
-  const T start = low * scale - offset;
-  T extent = high * scale - offset - start;
+GEODET_HD inline RoiAxis<T> axis_of(T start, T extent, std::int64_t cells,
+                                    std::int64_t sampling_ratio) {
   if (!is_finite(start) || !is_finite(extent)) return {T(0), T(0), 0};
-  // The rule before half-pixel alignment: no roi is narrower than a pixel.
-  if (!aligned && extent < T(1)) extent = T(1);
   const T cell = extent / static_cast<T>(cells);
   if (sampling_ratio > 0) return {start, cell, sampling_ratio};
   const T wanted = std::ceil(cell);
   if (!(wanted >= T(1))) return {start, cell, 0};
   const bool many = wanted >= static_cast<T>(kMaxAdaptiveSamples);
   return {start, cell, many ? kMaxAdaptiveSamples : static_cast<std::int64_t>(wanted)};
+}
+
+template <typename T>
+GEODET_HD inline RoiAxis<T> roi_axis(T low, T high, T scale, bool aligned, std::int64_t cells,
+                                     std::int64_t sampling_ratio) {
+  const T offset = aligned ? T(0.5) : T(0);
+  const T start = low * scale - offset;
+  T extent = high * scale - offset - start;
+  // The rule before half-pixel alignment: no roi is narrower than a pixel.
+  if (!aligned && extent < T(1)) extent = T(1);
+  return axis_of(start, extent, cells, sampling_ratio);
 }
 
 template <typename T>

@@ -1,11 +1,12 @@
 """Specification of `geodet.ops.rois`: every sample of every cell, one after the other."""
 
+import itertools
 import math
 
 import torch
 from torch import Tensor
 
-__all__ = ["roi_align_reference"]
+__all__ = ["roi_align_reference", "roi_align_rotated_reference"]
 
 
 def roi_align_reference(
@@ -28,6 +29,42 @@ def roi_align_reference(
                 samples = [_bilinear(plane, y, x) for y in ys for x in xs]
                 if samples:
                     pooled[r, :, i, j] = torch.stack(samples).mean(dim=0)
+    return pooled
+
+
+def roi_align_rotated_reference(
+    features: Tensor,
+    rois: Tensor,
+    output_size: tuple[int, int],
+    *,
+    spatial_scale: float,
+    sampling_ratio: int = 0,
+) -> Tensor:
+    """Mean of bilinear samples in every cell of every rotated roi, [r, c, oh, ow]."""
+    pooled = features.new_zeros((len(rois), features.shape[1], *output_size))
+    for r, (image, cx, cy, width, height, angle) in enumerate(rois.tolist()):
+        if not all(math.isfinite(value) for value in (cx, cy, width, height, angle)):
+            continue
+        plane = features[int(image)]
+        sides = (-height / 2, height / 2), (-width / 2, width / 2)
+        # _positions takes half a pixel away, which here belongs to the centre.
+        vs, us = (
+            [
+                [v + 0.5 for v in cell]
+                for cell in _positions(side, cells, spatial_scale, ratio, True)
+            ]
+            for side, cells, ratio in zip(sides, output_size, (sampling_ratio,) * 2, strict=True)
+        )
+        sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
+        center_x, center_y = cx * spatial_scale - 0.5, cy * spatial_scale - 0.5
+        for i, j in itertools.product(*map(range, output_size)):
+            samples = [
+                _bilinear(plane, center_y + v * cosine - u * sine, center_x + v * sine + u * cosine)
+                for v in vs[i]
+                for u in us[j]
+            ]
+            if samples:
+                pooled[r, :, i, j] = torch.stack(samples).mean(dim=0)
     return pooled
 
 
