@@ -26,9 +26,9 @@ std::int64_t suppress(const py::array& boxes, const py::array& order,
   }
   auto* kept_data = write<std::int64_t>(kept, 1, "kept");
   size(kept, 0, n, "kept");
-  // int64 elements: the scratch starts with doubles and must be aligned for them.
+  // The kernel takes 8-byte aligned scratch.
   const std::int64_t bytes = rotated_nms_scratch_bytes(n);
-  std::vector<std::int64_t> scratch(static_cast<std::size_t>(bytes / 8 + 1));
+  std::vector<double> scratch(static_cast<std::size_t>(bytes / 8 + 1));
   std::int64_t num_kept = 0;
   Status status;
   {
@@ -51,8 +51,8 @@ std::int64_t nms_any(const py::array& boxes, const py::array& order,
 }  // namespace
 
 void bind_rotated_nms(py::module_& module) {
-  module.def("rotated_nms", &nms_any, py::arg("boxes"), py::arg("order"), py::arg("groups").none(true),
-             py::arg("threshold"), py::arg("kept"));
+  module.def("rotated_nms", &nms_any, py::arg("boxes"), py::arg("order"),
+             py::arg("groups").none(true), py::arg("threshold"), py::arg("kept"));
 }
 
 }  // namespace geodet::bindings

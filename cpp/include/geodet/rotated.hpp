@@ -133,12 +133,15 @@ GEODET_HD GEODET_INLINE RelativeRect relative_rect(const RotatedPair& pair) {
 // Is there a line along a side of either box that has them on different sides? Touching counts.
 GEODET_HD GEODET_INLINE bool are_apart(const RotatedPair& pair, const RelativeRect& rect) {
   const double sin = std::fabs(rect.sin);
-  const double u2 = rect.u * rect.cos - rect.v * rect.sin;
-  const double v2 = rect.u * rect.sin + rect.v * rect.cos;
-  const bool apart_u = std::fabs(rect.u) >= pair.half_w1 + (rect.half_w * rect.cos + rect.half_h * sin);
-  const bool apart_v = std::fabs(rect.v) >= pair.half_h1 + (rect.half_w * sin + rect.half_h * rect.cos);
-  const bool apart_u2 = std::fabs(u2) >= rect.half_w + (pair.half_w1 * rect.cos + pair.half_h1 * sin);
-  const bool apart_v2 = std::fabs(v2) >= rect.half_h + (pair.half_w1 * sin + pair.half_h1 * rect.cos);
+  const double cos = rect.cos;
+  const double w1 = pair.half_w1, h1 = pair.half_h1;
+  const double w2 = rect.half_w, h2 = rect.half_h;
+  const double u2 = rect.u * cos - rect.v * rect.sin;
+  const double v2 = rect.u * rect.sin + rect.v * cos;
+  const bool apart_u = std::fabs(rect.u) >= w1 + (w2 * cos + h2 * sin);
+  const bool apart_v = std::fabs(rect.v) >= h1 + (w2 * sin + h2 * cos);
+  const bool apart_u2 = std::fabs(u2) >= w2 + (w1 * cos + h1 * sin);
+  const bool apart_v2 = std::fabs(v2) >= h2 + (w1 * sin + h1 * cos);
   return (apart_u | apart_v) | (apart_u2 | apart_v2);
 }
 

@@ -10,8 +10,8 @@ namespace geodet {
 // Four corners and one more for each side of the window.
 constexpr int kMaxPolygonPoints = 8;
 
-// Sides are numbered in the order of the corners: top, right, bottom, left of the upright box. Those
-// of the box are 0 to 3, those of the window 4 to 7.
+// Sides are numbered in the order of the corners: top, right, bottom, left of the upright box.
+// Those of the box are 0 to 3, those of the window 4 to 7.
 constexpr int kWindowSide = 4;
 
 struct BoxPolygon {
