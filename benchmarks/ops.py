@@ -7,6 +7,7 @@ import box_overlap_cases
 import keypoint_cases
 import mask_cases
 import polygon_cases
+import rotated_cases
 import torch
 from timing import check, header, median_ms, rows, setting
 
@@ -16,6 +17,7 @@ FAMILIES = (
     keypoint_cases,
     mask_cases,
     polygon_cases,
+    rotated_cases,
 )
 
 
@@ -27,7 +29,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="part of a comparison's name")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    print(setting("torchvision", "pycocotools"))
+    print(setting("torchvision", "pycocotools", "shapely"))
     print(f"medians of {arguments.runs} rounds, all ways of a line in turn in one process")
     print(header(), flush=True)
     cases = [case for family in FAMILIES for case in family.cases()]

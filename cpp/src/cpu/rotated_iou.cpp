@@ -11,10 +11,18 @@
 namespace geodet {
 namespace {
 
-// Work a thread should have before it is worth waking: pairs whose bounds are tested, pairs that
-// are computed.
-constexpr std::int64_t kTestedPerRange = 1 << 17;
-constexpr std::int64_t kComputedPerRange = 1 << 12;
+// What pairs cost, in nanoseconds: one whose bounds are tested, one that is computed, and one that
+// needs a hull. Ranges get enough of them to be worth a thread, and a call below kThreadedCost none.
+constexpr double kTestCost = 0.3;
+constexpr double kPairCost = 50;
+constexpr double kHullCost = 400;
+constexpr double kRangeCost = 2e5;
+constexpr double kThreadedCost = 1e6;
+
+std::int64_t range_size(std::int64_t count, double cost_of_each) {
+  if (static_cast<double>(count) * cost_of_each < kThreadedCost) return count;
+  return static_cast<std::int64_t>(kRangeCost / cost_of_each) + 1;
+}
 
 // The boxes of one call, ready to be paired.
 struct Prepared {
@@ -104,6 +112,24 @@ void hull_rows(const Prepared& boxes, std::int64_t begin, std::int64_t end, std:
   }
 }
 
+// Of a row, in nanoseconds, judged by some rows: crowded boxes cost a hundred times what scattered
+// ones do.
+double cost_of_row(const Prepared& boxes, std::int64_t n, std::int64_t m) {
+  const std::int64_t step = n / 8 + 1;
+  std::int64_t rows = 0;
+  std::int64_t pairs = 0;
+  for (std::int64_t i = step / 2; i < n; i += step) {
+    const UprightBounds bounds = upright_bounds(boxes.a[i], boxes.origin_x, boxes.origin_y);
+    const auto meets = [&](std::int64_t first, std::int64_t count, std::uint8_t* flags) {
+      test_block(bounds, boxes.bounds, first, count, flags);
+    };
+    for_each_flagged(0, m, meets, [&](std::int64_t) { ++pairs; });
+    ++rows;
+  }
+  return kTestCost * static_cast<double>(m) +
+         kPairCost * static_cast<double>(pairs) / static_cast<double>(rows);
+}
+
 template <typename T>
 Status pairwise(const T* a, std::int64_t n, const T* b, std::int64_t m, RotatedOverlap quantity,
                 void* scratch, T* out, int num_threads) noexcept {
@@ -112,8 +138,8 @@ Status pairwise(const T* a, std::int64_t n, const T* b, std::int64_t m, RotatedO
   Prepared boxes(scratch, n, m);
   boxes.read(a, n, b, m);
   const bool with_hull = quantity == RotatedOverlap::kGiou;
-  const std::int64_t grain = (with_hull ? kComputedPerRange : kTestedPerRange) / m + 1;
-  parallel_for(n, grain, num_threads, [&](std::int64_t begin, std::int64_t end) {
+  const double cost = with_hull ? kHullCost * static_cast<double>(m) : cost_of_row(boxes, n, m);
+  parallel_for(n, range_size(n, cost), num_threads, [&](std::int64_t begin, std::int64_t end) {
     if (with_hull) {
       hull_rows(boxes, begin, end, m, out);
     } else {
@@ -142,8 +168,10 @@ template <typename T>
 Status matched(const T* a, const T* b, std::int64_t n, RotatedOverlap quantity, T* out,
                int num_threads) noexcept {
   if (n < 0) return Status::kInvalidArgument;
-  parallel_for(n, kComputedPerRange, num_threads, [&](std::int64_t begin, std::int64_t end) {
-    if (quantity != RotatedOverlap::kGiou) {
+  const bool with_hull = quantity == RotatedOverlap::kGiou;
+  const double cost = with_hull ? kHullCost : 2 * kPairCost;  // boxes are prepared here, too
+  parallel_for(n, range_size(n, cost), num_threads, [&](std::int64_t begin, std::int64_t end) {
+    if (!with_hull) {
       overlap_matched(a, b, begin, end, quantity, out);
       return;
     }
