@@ -104,7 +104,7 @@ def _iou() -> Comparison:
     return Comparison(
         name="RLE IoU 100x100",
         ways={
-            OURS: lambda: ops.pairwise_rle_iou(*ours[0], *ours[1]),
+            OURS: lambda: ops.pairwise_rle_iou(*ours[0], *ours[1], height=IMAGE_HW[0]),
             "pycocotools": lambda: coco_mask.iou(a, b, crowd),
         },
         agree=same_arrays,

@@ -57,10 +57,24 @@ void overlap(const OwnedRuns& masks, std::int64_t height, Input& input) {
   for (auto& each : crowd) each = input.value<std::uint8_t>() & 1u;
   std::vector<double> iou(n * n), plain(n * n);
   const std::uint8_t* crowds = crowd.data();
-  GEODET_FUZZ_REQUIRE(pairwise_rle_iou(batch, batch, crowds, height, a_ends.data(), b_ends.data(),
-                                       summaries.data(), iou.data(), 1) == Status::kOk);
-  GEODET_FUZZ_REQUIRE(pairwise_rle_iou(batch, batch, nullptr, 0, a_ends.data(), b_ends.data(),
-                                       summaries.data(), plain.data(), 2) == Status::kOk);
+  auto strips = room<MaskStrips>(2 * batch.size);
+  std::int64_t values = rle_strips_plan(batch, height, 0, strips.data());
+  values += rle_strips_plan(batch, height, values, strips.data() + batch.size);
+  auto strip_values = room<std::int32_t>(values);
+  rle_strips_fill(batch, height, strips.data(), strip_values.data(), 1);
+  rle_strips_fill(batch, height, strips.data() + batch.size, strip_values.data(), 2);
+  const RleOverlapScratch by_strips{a_ends.data(), b_ends.data(), summaries.data(), strips.data(),
+                                    strip_values.data()};
+  const RleOverlapScratch by_runs{a_ends.data(), b_ends.data(), summaries.data(), nullptr,
+                                  nullptr};
+  GEODET_FUZZ_REQUIRE(pairwise_rle_iou(batch, batch, crowds, height, by_strips, iou.data(), 1) ==
+                      Status::kOk);
+  GEODET_FUZZ_REQUIRE(pairwise_rle_iou(batch, batch, nullptr, 0, by_runs, plain.data(), 2) ==
+                      Status::kOk);
+  std::vector<double> again(n * n);
+  GEODET_FUZZ_REQUIRE(pairwise_rle_iou(batch, batch, crowds, height, by_runs, again.data(), 1) ==
+                      Status::kOk);
+  GEODET_FUZZ_REQUIRE(again == iou);
   const auto areas = areas_of(masks);
   for (std::size_t i = 0; i < n; ++i) {
     GEODET_FUZZ_REQUIRE(plain[i * n + i] == (areas[i] > 0 ? 1.0 : 0.0));
@@ -103,8 +117,8 @@ void combine(const OwnedRuns& masks, std::int64_t num_pixels, Input& input) {
   auto slots = room<std::int32_t>(static_cast<std::int64_t>(either.counts.size() +
                                                             both.counts.size()) + 3);
   auto lengths = room<std::int64_t>(3);
-  GEODET_FUZZ_REQUIRE(rle_difference(either.batch(), both.batch(), slots.data(), lengths.data(),
-                                     1) == Status::kOk);
+  GEODET_FUZZ_REQUIRE(rle_combine(either.batch(), both.batch(), RunsOperation::kDifference,
+                                  slots.data(), lengths.data(), 1) == Status::kOk);
   std::vector<std::int64_t> begins;
   for (std::size_t i = 0; i < 3; ++i) {
     begins.push_back(either.offsets[i] + both.offsets[i] + static_cast<std::int64_t>(i));

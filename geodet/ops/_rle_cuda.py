@@ -103,7 +103,9 @@ def iou(
     """Overlap of every pair of masks."""
     a = a_counts.contiguous(), a_offsets.contiguous()
     b = b_counts.contiguous(), b_offsets.contiguous()
-    _check_pair(a, b)
+    pixels = _check_pair(a, b)
+    if len(a_offsets) > 1 and height > 0 and pixels % height != 0:
+        raise InvalidValueError(f"height: masks of {pixels} pixels do not have {height} rows")
     n, m = len(a_offsets) - 1, len(b_offsets) - 1
     scratch = a_offsets.new_empty((n + m, 4))
     result = torch.empty((n, m), dtype=torch.float64, device=a_counts.device)

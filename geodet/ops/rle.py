@@ -154,13 +154,14 @@ def pairwise_rle_iou(
         b_counts: [t_b] int32, masks of the same size.
         b_offsets: [m + 1] int64.
         is_crowd: [m] bool; against a crowd, the area of `a` takes the place of the union.
-        height: of the masks where it is known; it changes no result, but pairs that lie in
-            different rows are then left out early.
+        height: of the masks where it is known; it changes no result, but makes many pairs
+            several times faster: masks are then compared column by column.
     Returns:
         [n, m] float64 in [0, 1]: intersection over union, 0 where masks do not overlap.
     Raises:
         ShapeError, DtypeError, DeviceError: the tensors are not as above.
-        InvalidValueError: a batch is not sound, or the sizes differ; the message names the mask.
+        InvalidValueError: a batch is not sound, or the sizes differ; the message names the mask;
+            or the masks do not have that height.
     Empty: n = 0 or m = 0 gives an [n, m] tensor.
     """
     check_batch(a_counts, a_offsets, "a_")

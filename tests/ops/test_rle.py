@@ -134,6 +134,66 @@ def test_iou_equals_specification_and_coco_to_the_last_bit(masks, data):
         assert np.array_equal(theirs, iou)
 
 
+@given(mask_batches(4), hnp.arrays(np.bool_, 8), st.integers(0, 20))
+def test_many_masks_overlap_like_few(masks, crowd, place):
+    """Laid out column by column, for many masks, overlaps are the doubles of the runs."""
+    many = np.concatenate([masks, ~masks, masks[:, ::-1], np.roll(masks, 1, 2)])[:8]
+    crowds = torch.from_numpy(crowd[: len(many)].copy())
+    height = masks.shape[1]
+    counts, offsets = encode(many)
+
+    table = ops.pairwise_rle_iou(counts, offsets, counts, offsets, crowds, height=height)
+
+    assert table.equal(ops.pairwise_rle_iou(counts, offsets, counts, offsets, crowds))
+    assert table.tolist() == [
+        [reference.rle_iou_reference(x, y, c) for y, c in zip(many, crowds, strict=True)]
+        for x in many
+    ]
+    odd = [list(mask) for mask in rows((counts, offsets))]
+    for mask in odd:
+        at = min(place, len(mask))
+        mask[at:at] = [0, 0]
+    odd_batch = batch_of(odd)
+    assert table.equal(ops.pairwise_rle_iou(*odd_batch, *odd_batch, crowds, height=height))
+
+
+def test_overlaps_of_many_layers_and_threads():
+    """Masks with more intervals in a column than are laid out, and whole images, on two threads."""
+    coco = pytest.importorskip("pycocotools.mask")
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:97, :130]
+    stripes = [(y // period + x // 9) % 2 == 0 for period in (1, 2, 5, 12, 40)]
+    blobs = [(y - 50) ** 2 + (x - c) ** 2 < 900 for c in (10, 40, 90)]
+    masks = np.stack([*stripes, *blobs, y >= 0, y < 0, rng.random(y.shape) < 0.5])
+    batch = encode(masks)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        table = ops.pairwise_rle_iou(*batch, *batch, height=97)
+    finally:
+        torch.set_num_threads(before)
+
+    theirs = coco.iou(coco_of(masks), coco_of(masks), [0] * len(masks))
+    assert np.array_equal(table, theirs)
+    with pytest.raises(errors.InvalidValueError, match=r"height: masks of .* do not have 96 rows"):
+        ops.pairwise_rle_iou(*batch, *batch, height=96)
+
+
+@given(st.lists(st.integers(0, 2**31 - 1), max_size=40), st.data())
+def test_texts_of_any_runs_are_read_and_broken_ones_refused(runs, data):
+    """Numbers of every length come back; one spoiled character never gives other runs silently."""
+    batch = batch_of([runs])
+    text = reference.rle_to_string_reference(runs)
+    assert ops.rle_from_strings([text])[0].equal(batch[0])
+    if not text:
+        return
+    at = data.draw(st.integers(0, len(text) - 1))
+    spoiled = bytearray(text)
+    spoiled[at] = data.draw(st.integers(0, 255).filter(lambda code: not 48 <= code < 112))
+    with pytest.raises(errors.InvalidValueError, match=f"character {at} "):
+        ops.rle_from_strings([bytes(spoiled)])
+
+
 @given(mask_batches(), st.lists(st.integers(0, 5), max_size=6))
 def test_runs_of_zero_change_no_result(masks, places):
     """Batches that split runs by empty ones mean the same masks."""

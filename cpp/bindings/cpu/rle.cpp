@@ -94,16 +94,35 @@ py::array_t<double> iou(const py::array& a_counts, const py::array& a_offsets,
     crowd = reinterpret_cast<const std::uint8_t*>(read<bool>(*is_crowd, 1, "is_crowd"));
     size(*is_crowd, 0, b.size(), "is_crowd");
   }
+  if (height > 0 && a.num_pixels() % height != 0) {
+    raise_invalid_value("height: masks of " + std::to_string(a.num_pixels()) +
+                        " pixels do not have " + std::to_string(height) + " rows");
+  }
   py::array_t<double> result({a.size(), b.size()});
   double* data = result.mutable_data();
+  const std::int64_t n = a.size();
   Buffer<std::int32_t> a_ends(a.num_counts());
   Buffer<std::int32_t> b_ends(b.num_counts());
-  Buffer<RunsSummary> summaries(a.size() + b.size());
+  Buffer<RunsSummary> summaries(n + b.size());
+  // To lay out strips costs about as much as to compare every mask twice.
+  const bool many = height > 0 && n * b.size() >= 2 * (n + b.size());
+  Buffer<MaskStrips> strips(many ? n + b.size() : 0);
   Status status;
   {
     py::gil_scoped_release release;
-    status = pairwise_rle_iou(a.batch(), b.batch(), crowd, height, a_ends.data(), b_ends.data(),
-                              summaries.data(), data, num_threads);
+    std::int64_t values = 0;
+    if (many) {
+      values = rle_strips_plan(a.batch(), height, 0, strips.data());
+      values += rle_strips_plan(b.batch(), height, values, strips.data() + n);
+    }
+    Buffer<std::int32_t> strip_values(values);
+    if (many) {
+      rle_strips_fill(a.batch(), height, strips.data(), strip_values.data(), num_threads);
+      rle_strips_fill(b.batch(), height, strips.data() + n, strip_values.data(), num_threads);
+    }
+    const RleOverlapScratch scratch{a_ends.data(), b_ends.data(), summaries.data(),
+                                    many ? strips.data() : nullptr, strip_values.data()};
+    status = pairwise_rle_iou(a.batch(), b.batch(), crowd, height, scratch, data, num_threads);
   }
   raise_unless_ok(status);
   return result;

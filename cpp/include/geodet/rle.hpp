@@ -49,12 +49,34 @@ void rle_boxes(RleBatch batch, std::int64_t height, float* boxes) noexcept;
 // Where every run ends: ends [t].
 void rle_ends(RleBatch batch, std::int32_t* ends) noexcept;
 
+// A mask as intervals of rows, at most `layers` in any column: layer l of column x1 + k holds the
+// rows values[begin + 2 * l * columns + k] up to values[begin + (2 * l + 1) * columns + k], none
+// where both are 0. Two of them are compared column by column in vector code.
+struct MaskStrips {
+  std::int64_t begin;
+  std::int32_t x1, columns, layers;  // no layers: the mask has no such form, or a wasteful one
+};
+
+// Sets strips [n] of the masks of a batch; returns how many values they hold together.
+std::int64_t rle_strips_plan(RleBatch batch, std::int64_t height, std::int64_t first_value,
+                             MaskStrips* strips) noexcept;
+void rle_strips_fill(RleBatch batch, std::int64_t height, const MaskStrips* strips,
+                     std::int32_t* values, int num_threads) noexcept;
+
+// What pairwise_rle_iou works on: scratch that the caller allocates.
+struct RleOverlapScratch {
+  std::int32_t* a_ends;    // as many as a and b have counts
+  std::int32_t* b_ends;
+  RunsSummary* summaries;  // n + m
+  // Optional, for many pairs: the strips of a and then b, planned and filled; null for none.
+  const MaskStrips* strips;
+  const std::int32_t* strip_values;
+};
+
 // Overlap of every pair: iou [n, m]; is_crowd [m] or null. `height` may be 0 when unknown: it only
 // lets pairs that lie in different rows be left out early.
-//   a_ends, b_ends: scratch, as many as counts; summaries: scratch, n + m.
 Status pairwise_rle_iou(RleBatch a, RleBatch b, const std::uint8_t* is_crowd, std::int64_t height,
-                        std::int32_t* a_ends, std::int32_t* b_ends, RunsSummary* summaries,
-                        double* iou, int num_threads) noexcept;
+                        const RleOverlapScratch& scratch, double* iou, int num_threads) noexcept;
 
 // What the first pass over a dense mask finds: how many runs it has, and rows and columns (half
 // open, a little wide) outside of which no pixel differs from the one before it.

@@ -2,20 +2,24 @@
 
 #include <algorithm>
 
-#include "geodet/parallel.hpp"
-
 namespace geodet {
 namespace {
 
-// Run ends that a thread should compare before it is worth waking: 1 ms where masks overlap, less
-// where boxes tell them apart.
-constexpr std::int64_t kStepsPerRange = 1 << 20;
+struct Total {
+  std::int64_t sum;
+  std::int32_t lowest;  // run length, or 0
+};
 
-void summarize(RleBatch batch, std::int64_t height, std::int32_t* ends, RunsSummary* summaries) {
-  rle_ends(batch, ends);
-  for (std::int64_t i = 0; i < batch.size; ++i) {
-    summaries[i] = {runs_area(batch[i]), runs_extent(batch[i], height)};
+Total total(Runs runs) {
+  // As whole numbers without sign, of which the oldest processors add four at a time.
+  std::int32_t any = 0;
+  std::uint64_t sum = 0;
+  for (std::int64_t k = 0; k < runs.count; ++k) {
+    any |= runs.lengths[k];
+    sum += static_cast<std::uint32_t>(runs.lengths[k]);
   }
+  if (any >= 0) return {static_cast<std::int64_t>(sum), 0};
+  return {0, *std::min_element(runs.lengths, runs.lengths + runs.count)};
 }
 
 }  // namespace
@@ -34,12 +38,7 @@ RleReport rle_check(RleBatch batch, std::int64_t num_counts, std::int64_t num_pi
   }
   for (std::int64_t i = 0; i < batch.size; ++i) {
     const Runs runs = batch[i];
-    std::int64_t sum = 0;
-    std::int32_t lowest = 0;
-    for (std::int64_t k = 0; k < runs.count; ++k) {
-      sum += runs.lengths[k];
-      lowest = std::min(lowest, runs.lengths[k]);
-    }
+    const auto [sum, lowest] = total(runs);
     if (lowest < 0) return {RleFault::kNegative, i, lowest, wanted};
     if (num_pixels < 0) num_pixels = std::min(sum, kMaxMaskPixels);
     if (sum != num_pixels) return {RleFault::kSum, i, sum, num_pixels};
@@ -69,30 +68,6 @@ void rle_ends(RleBatch batch, std::int32_t* ends) noexcept {
       ends[k] = end;
     }
   }
-}
-
-Status pairwise_rle_iou(RleBatch a, RleBatch b, const std::uint8_t* is_crowd, std::int64_t height,
-                        std::int32_t* a_ends, std::int32_t* b_ends, RunsSummary* summaries,
-                        double* iou, int num_threads) noexcept {
-  if (height < 0) return Status::kInvalidArgument;
-  const std::int64_t n = a.size;
-  const std::int64_t m = b.size;
-  if (n == 0 || m == 0) return Status::kOk;
-  RunsSummary* b_summaries = summaries + n;
-  summarize(a, height, a_ends, summaries);
-  summarize(b, height, b_ends, b_summaries);
-  const std::int64_t steps_per_row = a.offsets[n] / n * m + b.offsets[m] + m;
-  const std::int64_t grain = kStepsPerRange / steps_per_row + 1;
-  parallel_for(n, grain, num_threads, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      for (std::int64_t j = 0; j < m; ++j) {
-        const bool crowd = is_crowd != nullptr && is_crowd[j] != 0;
-        iou[i * m + j] = runs_overlap(summaries[i], a_ends + a.offsets[i], a[i].count,
-                                      b_summaries[j], b_ends + b.offsets[j], b[j].count, crowd);
-      }
-    }
-  });
-  return Status::kOk;
 }
 
 }  // namespace geodet
