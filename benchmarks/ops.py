@@ -6,6 +6,7 @@ import box_cases
 import box_overlap_cases
 import keypoint_cases
 import mask_cases
+import mask_shape_cases
 import polygon_cases
 import rotated_cases
 import torch
@@ -16,6 +17,7 @@ FAMILIES = (
     box_overlap_cases,
     keypoint_cases,
     mask_cases,
+    mask_shape_cases,
     polygon_cases,
     rotated_cases,
 )

@@ -5,6 +5,7 @@ CPU and CUDA with the same comparisons, and has its specification in `geodet.ops
 """
 
 from geodet.ops.bit_masks import (
+    bit_mask_boundaries,
     bit_mask_components,
     dilate_bit_masks,
     erode_bit_masks,
@@ -98,6 +99,7 @@ __all__ = [
     "batched_match_greedily",
     "batched_nms",
     "batched_rotated_nms",
+    "bit_mask_boundaries",
     "bit_mask_components",
     "boundary_radius",
     "box_area",

@@ -21,6 +21,7 @@ from geodet.ops.rle import pairwise_rle_iou, rle_decode, rle_encode
 from geodet.ops.rle_morphology import (
     Neighbourhood,
     check_morphology,
+    rle_boundary,
     rle_dilate,
     rle_erode,
 )
@@ -28,6 +29,7 @@ from geodet.ops.rle_pairs import pairwise_rle_ioa
 from geodet.ops.rle_shapes import check_connectivity
 
 __all__ = [
+    "bit_mask_boundaries",
     "bit_mask_components",
     "dilate_bit_masks",
     "erode_bit_masks",
@@ -86,7 +88,7 @@ def dilate_bit_masks(
     """
     _check_masks("masks", masks)
     radius = check_morphology(radius, neighbourhood)
-    return _morphology(masks, radius, neighbourhood, outside, False)
+    return _morphology(masks, radius, neighbourhood, outside, "dilate")
 
 
 def erode_bit_masks(
@@ -113,7 +115,27 @@ def erode_bit_masks(
     """
     _check_masks("masks", masks)
     radius = check_morphology(radius, neighbourhood)
-    return _morphology(masks, radius, neighbourhood, outside, True)
+    return _morphology(masks, radius, neighbourhood, outside, "erode")
+
+
+def bit_mask_boundaries(masks: Tensor, radius: int) -> Tensor:
+    """The pixels of every mask at most `radius` (in x and in y) from a pixel outside of it.
+
+    What boundary IoU compares, as `rle_boundary`; pixels outside of the image are not set.
+
+    Args:
+        masks: [n, h, w] bool.
+        radius: pixels, 0 or more; `boundary_radius` gives the customary one.
+    Returns:
+        [n, h, w] bool.
+    Raises:
+        ShapeError, DtypeError: `masks` is not a bool [n, h, w] tensor.
+        InvalidValueError: the radius is negative.
+    Empty: n = 0 gives [0, h, w].
+    Reference: Cheng et al., Boundary IoU, CVPR 2021, section 4.
+    """
+    _check_masks("masks", masks)
+    return _morphology(masks, check_morphology(radius, "square"), "square", False, "boundary")
 
 
 def pairwise_bit_mask_iou(a: Tensor, b: Tensor) -> Tensor:
@@ -194,20 +216,29 @@ def _components_fake(masks: Tensor, connectivity: int) -> tuple[Tensor, Tensor]:
 
 
 def _morphology_on_cpu(
-    masks: Tensor, radius: int, neighbourhood: Neighbourhood, outside: bool, erode: bool
+    masks: Tensor, radius: int, neighbourhood: Neighbourhood, outside: bool, operation: str
 ) -> Tensor:
     size = (masks.shape[1], masks.shape[2])
-    work = rle_erode if erode else rle_dilate
-    runs = work(*rle_encode(masks), size, radius, neighbourhood, outside=outside)
-    return rle_decode(*runs, size)
+    runs = rle_encode(masks)
+    if operation == "boundary":
+        return rle_decode(*rle_boundary(*runs, size, radius), size)
+    work = rle_erode if operation == "erode" else rle_dilate
+    return rle_decode(*work(*runs, size, radius, neighbourhood, outside=outside), size)
 
 
 def _morphology_by_shifts(
-    masks: Tensor, radius: int, neighbourhood: Neighbourhood, outside: bool, erode: bool
+    masks: Tensor, radius: int, neighbourhood: Neighbourhood, outside: bool, operation: str
 ) -> Tensor:
     """Work on whole images, for devices where pixels are cheap."""
-    if erode:
-        return ~_morphology_by_shifts(~masks, radius, neighbourhood, not outside, False)
+    if operation == "dilate":
+        return _grown_by_shifts(masks, radius, neighbourhood, outside)
+    lost = _grown_by_shifts(~masks, radius, neighbourhood, not outside)
+    return masks & lost if operation == "boundary" else lost.logical_not_()
+
+
+def _grown_by_shifts(
+    masks: Tensor, radius: int, neighbourhood: Neighbourhood, outside: bool
+) -> Tensor:
     height, width = masks.shape[1:]
     radius = min(radius, height + width)  # farther than any two pixels are apart
     if neighbourhood == "square":
@@ -257,9 +288,9 @@ def _half_height(neighbourhood: Neighbourhood, radius: int, dx: int) -> int:
 
 
 def _morphology_fake(
-    masks: Tensor, radius: int, neighbourhood: Neighbourhood, outside: bool, erode: bool
+    masks: Tensor, radius: int, neighbourhood: Neighbourhood, outside: bool, operation: str
 ) -> Tensor:
-    del radius, neighbourhood, outside, erode
+    del radius, neighbourhood, outside, operation
     return torch.empty_like(masks, memory_format=torch.contiguous_format)
 
 
@@ -297,7 +328,7 @@ _components = register(
 )
 _morphology = register(
     "bit_mask_morphology(Tensor masks, SymInt radius, str neighbourhood, bool outside, "
-    "bool erode) -> Tensor",
+    "str operation) -> Tensor",
     cpu=_morphology_on_cpu,
     cuda=_morphology_by_shifts,
     fake=_morphology_fake,

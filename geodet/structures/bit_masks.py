@@ -202,7 +202,7 @@ class BitMasks(Table):
             radius: pixels; `geodet.ops.boundary_radius(size)` is what boundary IoU uses. The
                 `pairwise_iou` of two boundaries is boundary IoU.
         """
-        return self.difference(self.erode(radius))
+        return type(self)(ops.bit_mask_boundaries(self.data, radius))
 
     def to_bit_masks(self) -> "BitMasks":
         """Return itself. Exact."""

@@ -59,15 +59,27 @@ def test_dilation_and_erosion_are_the_same_on_runs_and_on_pixels(
 ):
     """Both ways of working equal the specification; the second is the one for GPUs."""
     pixels = tensor(masks)
-    for erode, operator, slow in (
-        (False, ops.dilate_bit_masks, reference.dilate_reference),
-        (True, ops.erode_bit_masks, reference.erode_reference),
+    for operation, operator, slow in (
+        ("dilate", ops.dilate_bit_masks, reference.dilate_reference),
+        ("erode", ops.erode_bit_masks, reference.erode_reference),
     ):
         result = operator(pixels, radius, neighbourhood, outside=outside)
-        shifted = bit_masks._morphology_by_shifts(pixels, radius, neighbourhood, outside, erode)
+        shifted = bit_masks._morphology_by_shifts(pixels, radius, neighbourhood, outside, operation)
         expected = [slow(mask, radius, neighbourhood, outside=outside) for mask in masks]
         assert np.array_equal(result.numpy(), np.array(expected, bool).reshape(masks.shape))
         assert torch.equal(result, shifted)
+    assert np.array_equal(pixels.numpy(), masks)
+
+
+@given(mask_batches, st.integers(0, 6))
+def test_boundaries_are_the_same_on_runs_and_on_pixels(masks, radius):
+    """What erosion takes away, by both ways of working."""
+    pixels = tensor(masks)
+    result = ops.bit_mask_boundaries(pixels, radius)
+    expected = [reference.boundary_reference(mask, radius) for mask in masks]
+    assert np.array_equal(result.numpy(), np.array(expected, bool).reshape(masks.shape))
+    shifted = bit_masks._morphology_by_shifts(pixels, radius, "square", False, "boundary")
+    assert torch.equal(result, shifted)
     assert np.array_equal(pixels.numpy(), masks)
 
 
@@ -123,6 +135,7 @@ def test_nothing_stays_nothing():
         for outside in (False, True):
             assert ops.dilate_bit_masks(masks, 2, outside=outside).shape == shape
             assert ops.erode_bit_masks(masks, 2, outside=outside).shape == shape
+        assert ops.bit_mask_boundaries(masks, 2).shape == shape
         assert ops.pairwise_bit_mask_iou(masks, masks).tolist() == [[0.0] * shape[0]] * shape[0]
 
 
@@ -146,7 +159,7 @@ def test_operators_meet_torchs_contract():
     masks = torch.rand(3, 6, 5, generator=torch.Generator().manual_seed(0)) < 0.5
     library = torch.ops.geodet
     torch.library.opcheck(library.bit_mask_components, (masks, 8))
-    torch.library.opcheck(library.bit_mask_morphology, (masks, 2, "disk", True, False))
+    torch.library.opcheck(library.bit_mask_morphology, (masks, 2, "disk", True, "erode"))
     torch.library.opcheck(library.pairwise_bit_mask_overlap, (masks, masks[:2], True))
 
 
@@ -164,6 +177,8 @@ def test_cuda_equals_cpu(cuda):
         ):
             assert torch.equal(a, b.cpu())
     for radius in (0, 1, 6, 300):
+        boundaries = ops.bit_mask_boundaries(there, radius)
+        assert torch.equal(ops.bit_mask_boundaries(masks, radius), boundaries.cpu())
         for neighbourhood in ("square", "diamond", "disk"):
             for operator in (ops.dilate_bit_masks, ops.erode_bit_masks):
                 for outside in (False, True):

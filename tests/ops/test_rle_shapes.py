@@ -116,11 +116,14 @@ def test_contours_equal_following_pixel_edges(masks):
 @example(CHESS)
 @example(~CHESS)
 def test_contours_rasterise_back_exactly(masks):
-    """COCO's rasteriser gives the very mask that the contours came from, holes included."""
+    """COCO's rasteriser and the exact coverage give the very mask back, holes included."""
     size = masks.shape[1:]
     batch = encode(masks)
 
-    assert equal(ops.polygons_to_rle(*ops.rle_contours(*batch, size), size), batch)
+    contours = ops.rle_contours(*batch, size)
+
+    assert equal(ops.polygons_to_rle(*contours, size), batch)
+    assert np.array_equal(ops.polygon_coverage(*contours, size).numpy(), masks.astype(np.float32))
 
 
 @given(mask_batches)
