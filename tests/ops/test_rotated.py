@@ -324,6 +324,23 @@ def test_gradients_of_rotated_overlaps_equal_differences(function):
 
 @given(seed=seeds)
 @example(seed=0)
+def test_gradients_of_upright_boxes_are_those_of_box_iou(seed):
+    """At angle 0 both differentiate alike, where sides coincide too: each box gets half."""
+    generator = torch.Generator().manual_seed(seed)
+    corners = torch.randint(0, 9, (2, 8, 2), generator=generator).double()
+    lengths = torch.randint(1, 6, (2, 8, 2), generator=generator).double()
+    rows = torch.cat([corners + lengths / 2, lengths, torch.zeros(2, 8, 1)], dim=2)
+    weights = torch.rand(8, 8, generator=generator, dtype=torch.float64)
+    a, b = (side.requires_grad_() for side in rows.unbind())
+    upright = (torch.cat([r[:, :2] - r[:, 2:4] / 2, r[:, :2] + r[:, 2:4] / 2], 1) for r in (a, b))
+    ours = torch.autograd.grad((pairwise_rotated_iou(a, b) * weights).sum(), (a, b))
+    theirs = torch.autograd.grad((pairwise_box_iou(*upright) * weights).sum(), (a, b))
+    for x, y in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(x[:, :4], y[:, :4], rtol=0, atol=1e-13)
+
+
+@given(seed=seeds)
+@example(seed=0)
 def test_gradients_of_rotated_overlaps_know_rigid_motion(seed):
     """Moving or turning both boxes together changes nothing, so those sums are 0."""
     a, b = solid_boxes(6, seed).requires_grad_(), solid_boxes(6, seed + 1).requires_grad_()

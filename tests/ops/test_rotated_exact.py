@@ -1,4 +1,4 @@
-"""Rotated IoU against GEOS and against 50 digits, over families of difficult pairs.
+"""Rotated overlaps against GEOS and against 50 digits, over families of difficult pairs.
 
 `pytest tests/ops/test_rotated_exact.py --hypothesis-profile nightly` checks a million pairs against
 GEOS, other profiles some thousands. The error of every family is printed (`pytest -s`).
@@ -16,7 +16,11 @@ import pytest
 import shapely
 import torch
 
-from geodet.ops import matched_rotated_iou
+from geodet.ops import (
+    matched_rotated_giou,
+    matched_rotated_intersection,
+    matched_rotated_iou,
+)
 
 TOLERANCE = 1e-6
 PI = np.longdouble("3.14159265358979323846264338327950288")
@@ -180,8 +184,10 @@ def _sin_cos(degrees):
     return np.choose(turn, [sin, cos, -sin, -cos]), np.choose(turn, [cos, -sin, -cos, sin])
 
 
-def _geos_iou(a, b):
-    """IoU of rows by GEOS, in the frame in which the smaller box is a square."""
+def _geos_overlaps(a, b):
+    """By GEOS, in the frame in which the smaller box is a square: what each row's boxes share, as
+    a part of the smaller one, their IoU, and their GIoU.
+    """
     first = (a[:, 2] * a[:, 3] <= b[:, 2] * b[:, 3])[:, None]
     small = np.where(first, a, b).astype(np.longdouble)
     large = np.where(first, b, a).astype(np.longdouble)
@@ -194,11 +200,12 @@ def _geos_iou(a, b):
     x = u[:, None] + half[:, :1] * right * cos[:, None] + half[:, 1:] * down * sin[:, None]
     y = v[:, None] - half[:, :1] * right * sin[:, None] + half[:, 1:] * down * cos[:, None]
     corners = np.stack([x / small[:, 2:3] * 2, y / small[:, 3:4] * 2], axis=2).astype(np.float64)
-    shared = shapely.area(
-        shapely.intersection(shapely.polygons(corners), shapely.box(-1, -1, 1, 1))
-    )
+    square, other = shapely.box(-1, -1, 1, 1), shapely.polygons(corners)
+    shared = shapely.area(shapely.intersection(other, square))
     area = (4 * large[:, 2] * large[:, 3] / (small[:, 2] * small[:, 3])).astype(np.float64)
-    return shared / (4 + area - shared)
+    covered = 4 + area - shared
+    hull = shapely.area(shapely.convex_hull(shapely.union(other, square)))
+    return shared / 4, shared / covered, shared / covered - (hull - covered) / hull
 
 
 def _mp_iou(a, b):
@@ -247,14 +254,22 @@ def _count_of_profile(nightly, otherwise):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_rotated_iou_is_that_of_geos(family, dtype):
-    """No pair is off by 1e-6, whatever it looks like."""
+    """No pair is off by 1e-6, whatever it looks like; nor is its GIoU or the part it shares."""
     a, b = _pairs(family, _count_of_profile(46_000, 1_000), dtype)
-    iou = matched_rotated_iou(a, b).double().numpy()
-    wanted = _geos_iou(a.double().numpy(), b.double().numpy())
-    error = np.abs(iou - wanted)
-    overlap = f"{(wanted > 0).mean():.0%} overlap"
-    print(f"{family}, {dtype}: {len(a)} pairs, {overlap}, error {error.max():.1e}")  # noqa: T201
-    assert error.max() < TOLERANCE, (a[error.argmax()], b[error.argmax()])
+    parts, ious, gious = _geos_overlaps(a.double().numpy(), b.double().numpy())
+    smaller = torch.minimum(*(rows[:, 2].double() * rows[:, 3].double() for rows in (a, b)))
+    errors = [
+        (matched_rotated_intersection(a, b) / smaller).numpy() - parts,
+        matched_rotated_iou(a, b).numpy() - ious,
+        matched_rotated_giou(a, b).numpy() - gious,
+    ]
+    part, iou, giou = (np.abs(error) for error in errors)
+    print(  # noqa: T201 - shown by pytest -s
+        f"{family}, {dtype}: {len(a)} pairs, {(ious > 0).mean():.0%} overlap, largest error: "
+        f"IoU {iou.max():.1e}, GIoU {giou.max():.1e}, shared part {part.max():.1e}"
+    )
+    for error in (part, iou, giou):
+        assert error.max() < TOLERANCE, (a[error.argmax()], b[error.argmax()])
 
 
 @pytest.mark.parametrize("family", FAMILIES)
