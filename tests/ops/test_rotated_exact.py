@@ -112,8 +112,17 @@ def _thin(rng, count):
     return a, _moved(b, _uniform(rng, -600, 600, count), _uniform(rng, -1e-6, 1e-6, count))
 
 
+def _thin_and_far(rng, count):
+    """In double alone: at 1e7 single precision moves boxes by half a pixel."""
+    return _displaced(rng, *_thin(rng, count))
+
+
 def _far(rng, count):
-    a, b = _scene(rng, count), _scene(rng, count)
+    return _displaced(rng, _scene(rng, count), _scene(rng, count))
+
+
+def _displaced(rng, a, b):
+    count = len(a)
     place = rng.uniform(-1e7, 1e7, (count, 2))
     a[:, :2] += place
     b[:, :2] += place
@@ -160,6 +169,7 @@ FAMILIES = {
     "shared sides": _shared_sides,
     "thin": _thin,
     "far": _far,
+    "thin and far": _thin_and_far,
     "concentric": _concentric,
     "right angles": _right_angles,
     "huge and tiny": _huge_and_tiny,
