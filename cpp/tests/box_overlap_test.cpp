@@ -132,6 +132,64 @@ GEODET_TEST(box_measures_of_odd_boxes_are_numbers) {
   }
 }
 
+// Central differences of the measures, in double, where no two coordinates tie.
+GEODET_TEST(box_gradients_equal_differences) {
+  const std::vector<double> a = random_boxes<double>(20, 5);
+  const std::vector<double> b = random_boxes<double>(20, 6);
+  const std::vector<double> grad(20, 1.0);
+  const double step = 1e-6;
+  for (const BoxMeasure measure : kMeasures) {
+    if (measure == BoxMeasure::kCiou) continue;  // its gradient holds alpha constant
+    std::vector<double> grad_a(80), grad_b(80), low(20), high(20);
+    GEODET_EXPECT(geodet::matched_box_gradients(measure, a.data(), b.data(), 20, grad.data(),
+                                                grad_a.data(), grad_b.data()) == Status::kOk);
+    for (std::size_t c = 0; c < 4; ++c) {
+      std::vector<double> less = a;
+      std::vector<double> more = a;
+      for (std::size_t i = c; i < 80; i += 4) {
+        less[i] -= step;
+        more[i] += step;
+      }
+      GEODET_EXPECT(geodet::matched_box_overlap(measure, less.data(), b.data(), 20, low.data(),
+                                                1) == Status::kOk);
+      GEODET_EXPECT(geodet::matched_box_overlap(measure, more.data(), b.data(), 20, high.data(),
+                                                1) == Status::kOk);
+      for (std::size_t i = 0; i < 20; ++i) {
+        const double slope = (high[i] - low[i]) / (2 * step);
+        GEODET_EXPECT(std::abs(slope - grad_a[4 * i + c]) < 1e-5 * (1 + std::abs(slope)));
+      }
+    }
+  }
+}
+
+GEODET_TEST(pairwise_box_gradients_are_sums_of_matched_ones) {
+  const std::vector<float> a = random_boxes<float>(7, 5);
+  const std::vector<float> b = random_boxes<float>(9, 6);
+  const std::vector<float> grad(63, 0.5f);
+  for (const BoxMeasure measure : kMeasures) {
+    std::vector<float> grad_a(28), grad_b(36), sum_b(36, 0.0f);
+    GEODET_EXPECT(geodet::pairwise_box_gradients(measure, a.data(), 7, b.data(), 9, grad.data(),
+                                                 grad_a.data(), grad_b.data()) == Status::kOk);
+    for (std::size_t i = 0; i < 7; ++i) {
+      std::vector<float> repeated;
+      for (int j = 0; j < 9; ++j) {
+        repeated.insert(repeated.end(), &a[4 * i], &a[4 * i] + 4);
+      }
+      std::vector<float> row_a(36), row_b(36);
+      GEODET_EXPECT(geodet::matched_box_gradients(measure, repeated.data(), b.data(), 9,
+                                                  grad.data(), row_a.data(),
+                                                  row_b.data()) == Status::kOk);
+      for (std::size_t k = 0; k < 4; ++k) {
+        float sum = 0;
+        for (std::size_t j = 0; j < 9; ++j) sum += row_a[4 * j + k];
+        GEODET_EXPECT(sum == grad_a[4 * i + k]);
+      }
+      for (std::size_t k = 0; k < 36; ++k) sum_b[k] += row_b[k];
+    }
+    GEODET_EXPECT(sum_b == grad_b);
+  }
+}
+
 GEODET_TEST(box_overlap_threads_change_nothing) {
   const std::vector<float> a = random_boxes<float>(1500, 3);
   for (const BoxMeasure measure : kMeasures) {

@@ -12,7 +12,7 @@ Letters in shapes: n and m are numbers of boxes. Common to all of them:
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -242,6 +242,9 @@ def _check_out(out: Tensor, a: Tensor, b: Tensor) -> None:
         raise ShapeError("out: expected a contiguous tensor; pass one made by torch.empty")
 
 
+Gradients: TypeAlias = tuple[Tensor, Tensor]
+
+
 class _Family(NamedTuple):
     """The six measures in one shape of call."""
 
@@ -298,15 +301,52 @@ def _setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> N
     ctx.save_for_backward(*inputs)
 
 
-def _pairs_backward(measure: BoxMeasure, ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+def _pairs_backward(measure: BoxMeasure, ctx: Any, grad: Tensor) -> Gradients:
     a, b = ctx.saved_tensors
+    if not torch.is_grad_enabled():
+        return _pairwise_gradients(a, b, grad, int(measure))
     by_a, by_b = measure_gradients(measure, a[:, None], b[None, :], grad)
     return by_a.sum(dim=1), by_b.sum(dim=0)
 
 
-def _matches_backward(measure: BoxMeasure, ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+def _matches_backward(measure: BoxMeasure, ctx: Any, grad: Tensor) -> Gradients:
     a, b = ctx.saved_tensors
+    if not torch.is_grad_enabled():
+        return _matched_gradients(a, b, grad, int(measure))
     return measure_gradients(measure, a, b, grad)
+
+
+def _compute_gradients(
+    family: _Family, a: Tensor, b: Tensor, grad: Tensor, measure: int
+) -> Gradients:
+    grad_a, grad_b = a.new_empty(a.shape), b.new_empty(b.shape)
+    name = family.kernel.replace("overlap", "gradients")
+    if _backend.on_cuda(a):
+        kernel, queue = getattr(_backend.cuda(), name), _backend.stream(a)
+        a, b, grad = a.contiguous(), b.contiguous(), grad.contiguous()
+        kernel(a.detach(), b.detach(), measure, grad.detach(), grad_a, grad_b, queue)
+    else:
+        kernel, arrays = getattr(_backend.cpu, name), (_backend.array(a), _backend.array(b))
+        kernel(*arrays, measure, _backend.array(grad), grad_a.numpy(), grad_b.numpy())
+    return grad_a, grad_b
+
+
+def _fake_gradients(a: Tensor, b: Tensor, grad: Tensor, measure: int) -> Gradients:
+    del grad, measure
+    return a.new_empty(a.shape), b.new_empty(b.shape)
+
+
+# One pass for both gradients. Where they are differentiated again, torch operations take over.
+_pairwise_gradients, _matched_gradients = (
+    register(
+        f"_{family.kernel.replace('overlap', 'gradients')}"
+        "(Tensor a, Tensor b, Tensor grad, int measure) -> (Tensor, Tensor)",
+        cpu=partial(_compute_gradients, family),
+        cuda=partial(_compute_gradients, family),
+        fake=_fake_gradients,
+    )
+    for family in (_PAIRWISE, _MATCHED)
+)
 
 
 for _measure in BoxMeasure:

@@ -333,6 +333,24 @@ def test_gradients_equal_differences(measure, shape):
     assert torch.autograd.gradgradcheck(shape(measure), (a, b))
 
 
+@on_every_measure
+@given(n=sizes, m=sizes, seed=seeds, inverted=st.booleans())
+def test_compiled_gradients_equal_those_that_differentiate_again(measure, n, m, seed, inverted):
+    """The kernel and the torch operations give the same gradients, ties and all."""
+    draw = random_boxes if inverted else valid_boxes
+    a = on_grid(draw(n, seed)).requires_grad_()
+    b = torch.cat((on_grid(draw(m, seed + 1)), a.detach())).requires_grad_()
+    grad = torch.rand(n, m + n, generator=torch.Generator().manual_seed(seed)).double() - 0.5
+    for function, own, weights in (
+        (pairwise(measure), b, grad),
+        (matched(measure), b[m:], grad.diagonal(m)),
+    ):
+        kernel = torch.autograd.grad(function(a, own), (a, b), weights)
+        again = torch.autograd.grad(function(a, own), (a, b), weights, create_graph=True)
+        for ours, theirs in zip(kernel, again, strict=True):
+            torch.testing.assert_close(ours, theirs.detach(), rtol=1e-10, atol=1e-10)
+
+
 def test_gradient_of_ciou_holds_alpha_constant():
     """The gradient is that of DIoU - alpha v with alpha a number, as differences show."""
     a, b = valid_boxes(5, 0), valid_boxes(5, 1)
@@ -430,3 +448,9 @@ def test_cuda_equals_the_cpu(measure, cuda):
     for shape in (pairwise, matched):
         on_device = shape(measure)(a.to(cuda), b.to(cuda)).cpu()
         torch.testing.assert_close(on_device, shape(measure)(a, b), rtol=0, atol=tolerance)
+        both = []
+        for device in ("cpu", cuda):
+            p, q = (x.to(device).requires_grad_() for x in (a, b))
+            gradients = torch.autograd.grad(shape(measure)(p, q).sum(), (p, q))
+            both.append([gradient.cpu() for gradient in gradients])
+        torch.testing.assert_close(*both, rtol=1e-4, atol=1e-5)

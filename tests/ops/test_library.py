@@ -41,6 +41,13 @@ def test_bindings_refuse_wrong_arrays():
         _core.pairwise_box_overlap(boxes, boxes, 6, out, 1)
     with pytest.raises(ValueError, match="b: expected size 3 in dimension 0, got 2"):
         _core.matched_box_overlap(boxes, boxes[:2], 1, out[0], 1)
+    grads = [np.zeros((3, 4), np.float32), np.zeros((2, 4), np.float32)]
+    with pytest.raises(ValueError, match="grad: expected size 2 in dimension 1, got 3"):
+        _core.pairwise_box_gradients(boxes, boxes[:2], 1, out, *grads)
+    with pytest.raises(ValueError, match="b: expected size 3 in dimension 0, got 2"):
+        _core.matched_box_gradients(boxes, boxes[:2], 1, out[0], *grads)
+    with pytest.raises(ValueError, match="grad_b: expected size 3 in dimension 0, got 2"):
+        _core.matched_box_gradients(boxes, boxes, 1, out[0], *grads)
     out.flags.writeable = False
     with pytest.raises(ValueError, match="not writeable"):
         _core.pairwise_box_overlap(boxes, boxes, 1, out, 1)

@@ -8,6 +8,7 @@ namespace geodet::bindings {
 void bind_hulls(pybind11::module_& module);
 void bind_keypoints(pybind11::module_& module);
 void bind_matching(pybind11::module_& module);
+void bind_box_gradients(pybind11::module_& module);
 void bind_box_overlap(pybind11::module_& module);
 void bind_nms(pybind11::module_& module);
 void bind_paste(pybind11::module_& module);

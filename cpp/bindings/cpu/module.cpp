@@ -8,6 +8,7 @@ PYBIND11_MODULE(_core, module) {
   geodet::bindings::bind_hulls(module);
   geodet::bindings::bind_keypoints(module);
   geodet::bindings::bind_matching(module);
+  geodet::bindings::bind_box_gradients(module);
   geodet::bindings::bind_box_overlap(module);
   geodet::bindings::bind_nms(module);
   geodet::bindings::bind_paste(module);

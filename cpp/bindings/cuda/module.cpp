@@ -11,6 +11,7 @@ PYBIND11_MODULE(_core_cuda, module) {
   geodet::bindings::bind_bit_components(module);
   geodet::bindings::bind_keypoints(module);
   geodet::bindings::bind_matching(module);
+  geodet::bindings::bind_box_gradients(module);
   geodet::bindings::bind_box_overlap(module);
   geodet::bindings::bind_nms(module);
   geodet::bindings::bind_polygons(module);

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cmath>
+#include <type_traits>
 
 #include "geodet/host_device.hpp"
 #include "geodet/rect.hpp"
+#include "geodet/status.hpp"
 
 namespace geodet {
 
@@ -17,6 +19,29 @@ enum class BoxMeasure : int {
   kCiou,              // DIoU - alpha v, v from the aspect ratios, in (-1.5, 1]
 };
 constexpr int kNumBoxMeasures = 6;
+
+// Calls `body` with the measure as a compile-time constant.
+template <typename Body>
+Status with_measure(BoxMeasure measure, Body&& body) noexcept {
+  switch (measure) {
+    case BoxMeasure::kIntersection:
+      return body(std::integral_constant<BoxMeasure, BoxMeasure::kIntersection>{});
+    case BoxMeasure::kIou:
+      return body(std::integral_constant<BoxMeasure, BoxMeasure::kIou>{});
+    case BoxMeasure::kIoa:
+      return body(std::integral_constant<BoxMeasure, BoxMeasure::kIoa>{});
+    case BoxMeasure::kGiou:
+      return body(std::integral_constant<BoxMeasure, BoxMeasure::kGiou>{});
+    case BoxMeasure::kDiou:
+      return body(std::integral_constant<BoxMeasure, BoxMeasure::kDiou>{});
+    case BoxMeasure::kCiou:
+      return body(std::integral_constant<BoxMeasure, BoxMeasure::kCiou>{});
+  }
+  return Status::kInvalidArgument;
+}
+
+template <typename T>
+constexpr T kFourOverPiSquared = T(0.40528473456935108577551785283891);
 
 // What is worked out once per box. Inverted sides count as 0.
 template <typename T>
@@ -82,9 +107,8 @@ GEODET_HD GEODET_INLINE T measure_pair(const MeasuredBox<T>& a, const MeasuredBo
       if constexpr (kMeasure == BoxMeasure::kDiou) {
         return diou;
       } else {
-        constexpr T kFourOverPiSquared = T(0.40528473456935108577551785283891);
         const T difference = a.aspect - b.aspect;
-        const T v = kFourOverPiSquared * difference * difference;
+        const T v = kFourOverPiSquared<T> * difference * difference;
         // alpha v = v^2 / (1 - IoU + v); nothing where the aspects agree or are unknown.
         const T penalty = v * (v / ((T(1) - iou) + v));
         return (a.area + b.area >= T(0)) & (v > T(0)) ? diou - penalty : diou;

@@ -30,6 +30,20 @@ Status matched_box_overlap(BoxMeasure measure, const float* a, const float* b, s
 Status matched_box_overlap(BoxMeasure measure, const double* a, const double* b, std::int64_t n,
                            double* out, int num_threads) noexcept;
 
+// Gradients of a sum of measures by the coordinates of the boxes, box_gradients.hpp.
+//   grad [n, m] by the result of pairwise_box_overlap, [n] by that of matched_box_overlap;
+//   grad_a [n, 4], grad_b [m, 4] or [n, 4], overwritten. Summed in one order, on one thread.
+Status pairwise_box_gradients(BoxMeasure measure, const float* a, std::int64_t n, const float* b,
+                              std::int64_t m, const float* grad, float* grad_a,
+                              float* grad_b) noexcept;
+Status pairwise_box_gradients(BoxMeasure measure, const double* a, std::int64_t n, const double* b,
+                              std::int64_t m, const double* grad, double* grad_a,
+                              double* grad_b) noexcept;
+Status matched_box_gradients(BoxMeasure measure, const float* a, const float* b, std::int64_t n,
+                             const float* grad, float* grad_a, float* grad_b) noexcept;
+Status matched_box_gradients(BoxMeasure measure, const double* a, const double* b, std::int64_t n,
+                             const double* grad, double* grad_a, double* grad_b) noexcept;
+
 namespace cuda {
 
 // The same on device memory, queued on `stream` (a cudaStream_t); no scratch is needed.
@@ -42,6 +56,18 @@ Status matched_box_overlap(BoxMeasure measure, const float* a, const float* b, s
                            float* out, void* stream) noexcept;
 Status matched_box_overlap(BoxMeasure measure, const double* a, const double* b, std::int64_t n,
                            double* out, void* stream) noexcept;
+Status pairwise_box_gradients(BoxMeasure measure, const float* a, std::int64_t n, const float* b,
+                              std::int64_t m, const float* grad, float* grad_a, float* grad_b,
+                              void* stream) noexcept;
+Status pairwise_box_gradients(BoxMeasure measure, const double* a, std::int64_t n, const double* b,
+                              std::int64_t m, const double* grad, double* grad_a, double* grad_b,
+                              void* stream) noexcept;
+Status matched_box_gradients(BoxMeasure measure, const float* a, const float* b, std::int64_t n,
+                             const float* grad, float* grad_a, float* grad_b,
+                             void* stream) noexcept;
+Status matched_box_gradients(BoxMeasure measure, const double* a, const double* b, std::int64_t n,
+                             const double* grad, double* grad_a, double* grad_b,
+                             void* stream) noexcept;
 
 }  // namespace cuda
 }  // namespace geodet

@@ -97,24 +97,13 @@ void match_all(const T* a, const T* b, std::int64_t begin, std::int64_t end, T* 
 template <typename T>
 Status matched(BoxMeasure measure, const T* a, const T* b, std::int64_t n, T* out,
                int num_threads) noexcept {
-  if (n < 0 || !is_known(measure)) return Status::kInvalidArgument;
-  parallel_for(n, kMatchesPerRange, num_threads, [&](std::int64_t begin, std::int64_t end) {
-    switch (measure) {
-      case BoxMeasure::kIntersection:
-        return match_all<BoxMeasure::kIntersection>(a, b, begin, end, out);
-      case BoxMeasure::kIou:
-        return match_all<BoxMeasure::kIou>(a, b, begin, end, out);
-      case BoxMeasure::kIoa:
-        return match_all<BoxMeasure::kIoa>(a, b, begin, end, out);
-      case BoxMeasure::kGiou:
-        return match_all<BoxMeasure::kGiou>(a, b, begin, end, out);
-      case BoxMeasure::kDiou:
-        return match_all<BoxMeasure::kDiou>(a, b, begin, end, out);
-      case BoxMeasure::kCiou:
-        return match_all<BoxMeasure::kCiou>(a, b, begin, end, out);
-    }
+  if (n < 0) return Status::kInvalidArgument;
+  return with_measure(measure, [&](auto constant) {
+    parallel_for(n, kMatchesPerRange, num_threads, [&](std::int64_t begin, std::int64_t end) {
+      match_all<decltype(constant)::value>(a, b, begin, end, out);
+    });
+    return Status::kOk;
   });
-  return Status::kOk;
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 #include "geodet/box_overlap.hpp"
 
-#include <type_traits>
-
 #include "launch.cuh"
 
 namespace geodet::cuda {
@@ -25,26 +23,6 @@ __global__ void matched_kernel(const T* a, const T* b, std::int64_t n, T* out) {
   for (std::int64_t i = first_item(); i < n; i += item_stride()) {
     out[i] = measure_pair<kMeasure>(load(a, i, kMeasure), load(b, i, kMeasure));
   }
-}
-
-// Calls `launch` with the measure as a compile-time constant.
-template <typename Launch>
-Status with_measure(BoxMeasure measure, Launch launch) noexcept {
-  switch (measure) {
-    case BoxMeasure::kIntersection:
-      return launch(std::integral_constant<BoxMeasure, BoxMeasure::kIntersection>{});
-    case BoxMeasure::kIou:
-      return launch(std::integral_constant<BoxMeasure, BoxMeasure::kIou>{});
-    case BoxMeasure::kIoa:
-      return launch(std::integral_constant<BoxMeasure, BoxMeasure::kIoa>{});
-    case BoxMeasure::kGiou:
-      return launch(std::integral_constant<BoxMeasure, BoxMeasure::kGiou>{});
-    case BoxMeasure::kDiou:
-      return launch(std::integral_constant<BoxMeasure, BoxMeasure::kDiou>{});
-    case BoxMeasure::kCiou:
-      return launch(std::integral_constant<BoxMeasure, BoxMeasure::kCiou>{});
-  }
-  return Status::kInvalidArgument;
 }
 
 template <typename T>
