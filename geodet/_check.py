@@ -80,9 +80,10 @@ def check_same_device(names: Sequence[str], values: Sequence[Tensor]) -> torch.d
         DeviceError: two of them live on different devices; both are named.
     """
     first = values[0].device
-    for name, value in zip(names[1:], values[1:], strict=True):
+    for index, value in enumerate(values):
         if value.device != first:
             raise DeviceError(
-                f"{names[0]} is on {first}, {name} on {value.device}; move one with .to(device)"
+                f"{names[0]} is on {first}, {names[index]} on {value.device}; "
+                "move one with .to(device)"
             )
     return first

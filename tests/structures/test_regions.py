@@ -321,6 +321,17 @@ def test_measures_of_rotated_boxes_differentiate():
     assert torch.autograd.gradcheck(ioa, (table,))
 
 
+def test_clipping_passes_gradients_of_what_it_leaves():
+    """Boxes inside have the gradient of themselves, boxes that are cut none."""
+    for regions in (Boxes, RotatedBoxes):
+        table = torch.tensor([[3.0, 3, 5, 5, 0], [-2, -2, 6, 6, 0]], requires_grad=True)
+        clipped = regions(table[:, :4] if regions is Boxes else table).clip_to(SIZE)
+        values = clipped.xyxy if regions is Boxes else clipped.cxcywha
+        (gradient,) = torch.autograd.grad(values.sum(), table)
+        assert gradient[0, :4].tolist() == [1] * 4
+        assert gradient[1, :4].tolist() == ([0, 0, 1, 1] if regions is Boxes else [0] * 4)
+
+
 def test_distance_iou_of_odd_rotated_boxes():
     """A NaN is infinitely far away, a point has 0 with itself, half precision rounds once."""
     boxes = torch.tensor([[5.0, 5, 4, 2, 20], [float("nan"), 5, 4, 2, 20], [5, 5, 0, 0, 0]])
