@@ -6,8 +6,9 @@ every tensor field has the table's rows as its first dimension unless the class 
 overriding `_rows` and `_cat`.
 """
 
+import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -111,9 +112,14 @@ class Structure(ABC):  # noqa: B024 (its subclasses add the fields, not methods)
         on_tensor: Callable[[Tensor], Tensor],
         on_structure: Callable[["Structure"], "Structure"],
     ) -> Self:
-        """Apply a function to every tensor and one to every nested structure."""
-        values = [_map_value(value, on_tensor, on_structure) for _, value in _fields(self)]
-        return _rebuild(type(self), values)
+        """Apply a function to every tensor and one to every nested structure.
+
+        The functions keep rank, kind of dtype and what was aligned, so nothing is checked again.
+        """
+        return _unchecked(
+            type(self),
+            [_map_value(value, on_tensor, on_structure) for _, value in _fields(self)],
+        )
 
 
 class Table(Structure):
@@ -141,7 +147,7 @@ class Table(Structure):
         Empty: selecting nothing gives a table of 0 rows.
         """
         device = None if self._host_only else self.device
-        return self._rows(_normalise(index, len(self), device))
+        return self._rows(normalise_index(index, len(self), device))
 
     def __iter__(self) -> Iterator[Self]:
         """Yield each row as a table of one row."""
@@ -181,7 +187,7 @@ class Table(Structure):
             cat_values(f"{cls.__name__}.cat: {column[0][0]}", [value for _, value in column])
             for column in columns
         ]
-        return _rebuild(cls, values)
+        return _unchecked(cls, values)
 
 
 S = TypeVar("S", bound=Structure)
@@ -209,13 +215,7 @@ def register(cls: type[S]) -> type[S]:
 
     def unflatten(children: Any, context: tuple[Any, ...]) -> Structure:
         rest = iter(children)
-        structure: Structure = object.__new__(cls)
-        for field, plain in zip(_attributes(cls), context, strict=True):
-            value = next(rest) if plain is None else plain[0]
-            if isinstance(value, dict):
-                value = MappingProxyType(value)
-            object.__setattr__(structure, field.name, value)
-        return structure
+        return _unchecked(cls, [next(rest) if plain is None else plain[0] for plain in context])
 
     _pytree.register_pytree_node(
         cls, flatten, unflatten, serialized_type_name=f"geodet.{cls.__name__}"
@@ -266,6 +266,16 @@ def _fields(structure: Structure) -> list[tuple[str, Any]]:
     return [(field.name, getattr(structure, field.name)) for field in _attributes(type(structure))]
 
 
+def _unchecked(cls: type[S], values: Iterable[Any]) -> S:
+    """Make a structure of values, in the order of its fields, that are known to be sound."""
+    structure = object.__new__(cls)
+    for field, value in zip(_attributes(cls), values, strict=True):
+        kept = MappingProxyType(value) if isinstance(value, dict) else value
+        object.__setattr__(structure, field.name, kept)
+    return structure
+
+
+@functools.cache
 def _attributes(cls: type[Any]) -> "tuple[attrs.Attribute[Any], ...]":
     """Fields of an attrs class; every concrete structure is one."""
     fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(cls)
@@ -338,7 +348,7 @@ def _describe(value: Any) -> str:
     return repr(value)
 
 
-def _normalise(index: Any, rows: int, device: torch.device | None) -> slice | Tensor:
+def normalise_index(index: Any, rows: int, device: torch.device | None) -> slice | Tensor:
     """Turn any accepted index into a slice with a positive step, a bool or an int64 tensor."""
     if isinstance(index, slice):
         start, stop, step = index.indices(rows)

@@ -1,6 +1,7 @@
 """Images of different sizes in one padded tensor. Shapes: b images, c channels, H x W padded."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Self, overload
 
 import attrs
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from geodet import _check
 from geodet.errors import DeviceError, DtypeError, InvalidValueError, ShapeError
-from geodet.structures._table import Structure, register
+from geodet.structures._table import Index, Structure, normalise_index, register
 from geodet.structures.image_size import ImageSize
 
 
@@ -53,6 +54,7 @@ class ImageList(Structure):
         size_divisor: int = 1,
         pad_value: float = 0.0,
         square: bool = False,
+        min_size: ImageSize | None = None,
     ) -> "ImageList":
         """Pad images to one common size.
 
@@ -61,6 +63,8 @@ class ImageList(Structure):
             size_divisor: H and W become multiples of it.
             pad_value: what the padding holds.
             square: make H and W equal.
+            min_size: make H and W at least this large, so that batches of smaller images all have
+                one size (as compiled models want it).
         Returns:
             [b, c, H, W], each image at the top left.
         Raises:
@@ -72,8 +76,9 @@ class ImageList(Structure):
             raise InvalidValueError(f"size_divisor: expected at least 1, got {size_divisor}")
         _check_alike(images)
         sizes = tuple(ImageSize(image.shape[1], image.shape[2]) for image in images)
-        height = max(size.height for size in sizes)
-        width = max(size.width for size in sizes)
+        wanted = sizes if min_size is None else (*sizes, min_size)
+        height = max(size.height for size in wanted)
+        width = max(size.width for size in wanted)
         if square:
             height = width = max(height, width)
         height, width = (-(-side // size_divisor) * size_divisor for side in (height, width))
@@ -86,17 +91,63 @@ class ImageList(Structure):
     def __len__(self) -> int:
         return len(self.sizes)
 
-    def __getitem__(self, index: int) -> Tensor:
-        """[c, h, w] view of one image without its padding."""
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"image {index} is out of range for {len(self)} images")
-        height, width = self.sizes[index]
-        return self.tensor[index, :, :height, :width]
+    @overload
+    def __getitem__(self, index: int) -> Tensor: ...
+
+    @overload
+    def __getitem__(self, index: slice | Tensor | Sequence[int]) -> Self: ...
+
+    def __getitem__(self, index: Index) -> "Tensor | Self":
+        """Select images.
+
+        Args:
+            index: an int gives the [c, h, w] view of one image without its padding; a slice, a
+                bool mask [b] or int64 positions give a batch, padded as it was.
+        Raises:
+            IndexError: an image does not exist.
+            ShapeError, DtypeError: the index is none of these.
+        """
+        if hasattr(index, "__index__") and not isinstance(index, Tensor | bool):
+            position = index.__index__()
+            if not -len(self) <= position < len(self):
+                raise IndexError(f"image {position} is out of range for {len(self)} images")
+            height, width = self.sizes[position]
+            return self.tensor[position, :, :height, :width]
+        rows = normalise_index(index, len(self), self.device)
+        positions = torch.arange(len(self))[rows if isinstance(rows, slice) else rows.cpu()]
+        return type(self)(self.tensor[rows], [self.sizes[row] for row in positions.tolist()])
 
     def __iter__(self) -> Iterator[Tensor]:
         """Yield each image without its padding."""
         for index in range(len(self)):
             yield self[index]
+
+    @property
+    def padded_size(self) -> ImageSize:
+        """Size H x W of the whole batch."""
+        return ImageSize(self.tensor.shape[2], self.tensor.shape[3])
+
+    def unpad(self, maps: Tensor | None = None) -> list[Tensor]:
+        """Cut the padding off the images, or off maps of theirs such as per-pixel classes.
+
+        Args:
+            maps: [b, ..., H, W] aligned with the batch; None for the images themselves.
+        Returns:
+            b views [..., h, w].
+        Raises:
+            ShapeError: the maps are not as above.
+        """
+        maps = self.tensor if maps is None else maps
+        wanted = (len(self), *self.padded_size)
+        if maps.ndim < 3 or (maps.shape[0], *maps.shape[-2:]) != wanted:
+            raise ShapeError(
+                f"maps: expected [{wanted[0]}, ..., {wanted[1]}, {wanted[2]}] as the batch has, "
+                f"got {list(maps.shape)}"
+            )
+        return [
+            one[..., : size.height, : size.width]
+            for one, size in zip(maps, self.sizes, strict=True)
+        ]
 
     def padding_mask(self) -> Tensor:
         """[b, H, W] bool, True at padding."""

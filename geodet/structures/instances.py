@@ -104,6 +104,20 @@ class Instances(Table):
                 )
         return attrs.evolve(self, **columns)
 
+    def sorted_by_score(self) -> Self:
+        """Order the rows by descending score; equal scores keep their order.
+
+        Raises:
+            InvalidValueError: there are rows but no scores.
+        """
+        if self.scores is None:
+            if len(self) == 0:
+                return self
+            raise InvalidValueError(
+                "sorted_by_score: expected a column scores, this table has none"
+            )
+        return self[torch.argsort(self.scores, descending=True, stable=True)]
+
     def validated(self, *, num_classes: int | None = None, where: str = "") -> Self:
         """Return the table when every value of every column is sound.
 

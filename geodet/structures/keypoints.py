@@ -10,6 +10,7 @@ from torch import Tensor
 
 from geodet import _check, ops
 from geodet.errors import DtypeError, InvalidValueError, ShapeError
+from geodet.ops._angles import cos_sin_deg
 from geodet.structures._table import Table, fail_at_first, register, rounded
 from geodet.structures.boxes import Boxes
 from geodet.structures.image_size import ImageSize
@@ -210,7 +211,7 @@ class Keypoints(Table):
             angle_deg: any angle.
             center: (x, y) of the point that stays.
         """
-        cos, sin = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+        cos, sin = cos_sin_deg(self.xyv.new_tensor(angle_deg))
         x, y = self.xyv[:, :, 0] - center[0], self.xyv[:, :, 1] - center[1]
         return self._moved(center[0] + x * cos + y * sin, center[1] - x * sin + y * cos)
 

@@ -1,9 +1,13 @@
 """ImageList: padding at the right and bottom, and messages that name the odd image."""
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from geodet import DtypeError, ImageList, ImageSize, InvalidValueError, ShapeError
+from geodet import testing as gt
 
 
 def images():
@@ -16,8 +20,8 @@ def test_images_come_back_unpadded():
     batch = ImageList.from_images(images(), size_divisor=4, pad_value=-1.0)
     assert batch.tensor.shape == (2, 3, 8, 8)
     assert batch.sizes == (ImageSize(4, 7), ImageSize(6, 2))
-    for given, got in zip(images(), batch, strict=True):
-        assert torch.equal(given, got)
+    for image, got in zip(images(), batch, strict=True):
+        assert torch.equal(image, got)
         assert got.untyped_storage().data_ptr() == batch.tensor.untyped_storage().data_ptr()
 
 
@@ -37,6 +41,38 @@ def test_square_padding_takes_the_longest_side():
     """A larger single image is never cut."""
     batch = ImageList.from_images(images(), square=True, size_divisor=5)
     assert batch.tensor.shape == (2, 3, 10, 10)
+
+
+def test_small_batches_can_have_the_size_of_large_ones():
+    """A least size fixes the shape; a larger image still fits."""
+    batch = ImageList.from_images(images(), min_size=ImageSize(16, 5), size_divisor=4)
+    assert batch.padded_size == ImageSize(16, 8)
+    assert batch.sizes == (ImageSize(4, 7), ImageSize(6, 2))
+
+
+@given(batch=gt.image_lists(), data=st.data())
+def test_selections_agree_with_lists(batch, data):
+    """Slices, masks and positions select images and sizes together; an int is one image."""
+    index = data.draw(gt.row_indices(rows=len(batch)))
+    if isinstance(index, int):
+        assert torch.equal(batch[index], list(batch)[index])
+        return
+    chosen = batch[index]
+    everything = np.arange(len(batch))
+    rows = everything[index if isinstance(index, slice) else index.numpy()].tolist()
+    assert chosen.sizes == tuple(batch.sizes[row] for row in rows)
+    assert torch.equal(chosen.tensor, batch.tensor[rows])
+
+
+@given(gt.image_lists())
+def test_maps_are_cut_like_their_images(batch):
+    """Per-pixel maps with any dimensions between lose the padding of their image."""
+    for one, image in zip(batch.unpad(), batch, strict=True):
+        assert torch.equal(one, image)
+    outside = [cut.any() for cut in batch.unpad(batch.padding_mask())]
+    assert not any(outside)
+    with pytest.raises(ShapeError, match=r"maps: expected \["):
+        batch.unpad(batch.tensor[:, :, 1:])
 
 
 def test_the_dtype_of_the_images_is_kept():

@@ -79,6 +79,70 @@ def test_with_replaces_adds_and_leaves_out_columns():
     assert set(table.columns()) == {"boxes", "labels", "scores", "track"}
 
 
+@given(gt.instances(columns=["scores", "labels", "extras"]))
+def test_sorting_by_score_is_pythons_stable_sort(table):
+    """Best first, ties in their order, every column along."""
+    rows = sorted(range(len(table)), key=lambda row: -float(table.scores[row]))
+    assert table.sorted_by_score().equal(table[rows])
+
+
+def test_a_table_without_scores_cannot_be_sorted_by_them():
+    """An empty one is sorted already."""
+    with pytest.raises(InvalidValueError, match="sorted_by_score: expected a column scores"):
+        two().with_(scores=None).sorted_by_score()
+    assert Instances.empty(SIZE).sorted_by_score().equal(Instances.empty(SIZE))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (
+            {"scores": None},
+            ShapeError,
+            "Instances.cat: scores: item 0 has this column, item 1 does not",
+        ),
+        (
+            {"extras": {"other": torch.tensor([1, 2])}},
+            ShapeError,
+            r"Instances.cat: extras: item 1 has \['other'\], item 0 \['track'\]",
+        ),
+        (
+            {"boxes": RotatedBoxes(torch.ones(2, 5))},
+            DtypeError,
+            "Instances.cat: boxes: item 1 is RotatedBoxes, item 0 Boxes",
+        ),
+        (
+            {"image_size": ImageSize(9, 15)},
+            ShapeError,
+            r"Instances.cat: image_size: item 1 has ImageSize\(height=9, width=15\)",
+        ),
+    ],
+)
+def test_joining_never_drops_a_column(change, error, message):
+    """Tables whose columns differ are refused, and the message says in what."""
+    with pytest.raises(error, match=message):
+        Instances.cat([two(), two().with_(**change)])
+
+
+def test_rotated_boxes_are_boxes_like_any_other():
+    """Selection, joining, moving, validation and pickling do not ask which kind they are."""
+    boxes = RotatedBoxes(torch.tensor([[3.0, 4.0, 2.0, 1.0, 30.0], [5.0, 4.0, 2.0, 1.0, -60.0]]))
+    table = two().with_(boxes=boxes).validated(num_classes=2)
+    gt.assert_table_laws(table)
+    assert Instances.cat([table, table]).boxes.cxcywha.shape == (4, 5)
+    assert table.to(dtype=torch.float64).boxes.cxcywha.dtype == torch.float64
+    assert "RotatedBoxes" in repr(table)
+    assert [row.boxes.cxcywha[0, 4].item() for row in table] == [30.0, -60.0]
+
+
+def test_a_table_says_what_it_holds():
+    """Columns by name with dtype and shape, absent ones left out, the device at the end."""
+    text = repr(two())
+    for part in ("image_size=", "Boxes(xyxy=float32[2, 4]", "labels=int64[2]", "track", "cpu"):
+        assert part in text
+    assert "masks" not in text
+
+
 def test_extras_cannot_be_changed_in_place():
     """The mapping is read-only, and the dictionary it came from is not shared."""
     given_extras = {"track": torch.tensor([7])}
