@@ -1,0 +1,186 @@
+"""One sound call of every public operator, for the tests that go through all of them."""
+
+import attrs
+import pytest
+import torch
+
+from geodet import ops
+
+SIZE_HW = (6, 7)
+
+
+def _random(*shape, seed=0, dtype=torch.float32):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+def _boxes(count, seed=0):
+    corners = _random(count, 2, seed=seed) * 4
+    return torch.cat((corners, corners + 0.5 + _random(count, 2, seed=seed + 100) * 3), dim=1)
+
+
+def _runs(count, seed=0):
+    """Run lengths of noise, with an empty and a full mask."""
+    masks = _random(count, *SIZE_HW, seed=seed) < 0.4
+    masks[0], masks[-1] = False, True
+    counts, offsets = ops.rle_encode(masks)
+    return {"counts": counts, "offsets": offsets}
+
+
+def _prefixed(prefix, runs):
+    return {f"{prefix}_{name}": value for name, value in runs.items()}
+
+
+def _rings():
+    """Two masks: a square with a hole and a triangle; a triangle."""
+    rings = ([(1, 1), (5, 1), (5, 5), (1, 5)], [(2, 2), (4, 2), (4, 4), (2, 4)])
+    rings += ([(0, 0), (3, 0), (0, 3)], [(2, 5), (6, 5), (6, 2)])
+    points = torch.tensor([point for ring in rings for point in ring], dtype=torch.float64)
+    return {
+        "points": points,
+        "ring_offsets": torch.tensor([0, 4, 8, 11, 14]),
+        "part_offsets": torch.tensor([0, 2, 3, 4]),
+        "mask_offsets": torch.tensor([0, 2, 3]),
+    }
+
+
+@attrs.frozen
+class Call:
+    """A call of a public operator with arguments that it takes.
+
+    Args:
+        name: of the operator in `geodet.ops`.
+        arguments: by name.
+        differentiable: names of the arguments that get a gradient.
+        eager_only: why torch.compile cannot trace it; empty when it can.
+        variant: what tells it from another call of the same operator.
+    """
+
+    name: str
+    arguments: dict
+    differentiable: tuple = ()
+    eager_only: str = ""
+    variant: str = ""
+
+    def __call__(self, **changed):
+        """Call the operator with some arguments replaced."""
+        return getattr(ops, self.name)(**{**self.arguments, **changed})
+
+    def tensors(self):
+        """Return the tensor arguments by name."""
+        return {n: v for n, v in self.arguments.items() if isinstance(v, torch.Tensor)}
+
+    def fresh(self):
+        """Return the same call with its own tensors; those that get a gradient ask for one."""
+        own = {
+            name: value.clone().requires_grad_(name in self.differentiable)
+            for name, value in self.tensors().items()
+        }
+        return attrs.evolve(self, arguments={**self.arguments, **own})
+
+    def __str__(self):
+        return f"{self.name}-{self.variant}" if self.variant else self.name
+
+
+def _box_calls():
+    a, b = _boxes(5), _boxes(4, 1)
+    scores, groups = _random(5, seed=2), torch.tensor([0, 1, 0, 1, 0])
+    yield Call("box_area", {"xyxy": a}, ("xyxy",))
+    for measure in ("iou", "intersection", "ioa", "giou", "diou", "ciou"):
+        yield Call(f"pairwise_box_{measure}", {"a": a, "b": b}, ("a", "b"))
+        yield Call(f"matched_box_{measure}", {"a": a, "b": _boxes(5, 1)}, ("a", "b"))
+    yield Call("nms", {"xyxy": a, "scores": scores, "iou_threshold": 0.3})
+    yield Call("batched_nms", {"xyxy": a, "scores": scores, "groups": groups, "iou_threshold": 0.3})
+
+
+def _mask_calls():
+    pasted = {"probabilities": _random(3, 4, 4), "xyxy": _boxes(3), "image_size": SIZE_HW}
+    yield Call("paste_masks", pasted)
+    yield Call("paste_masks_to_rle", pasted)
+    yield Call("paste_mask_probabilities", pasted)
+    image = torch.tensor([[0.0], [1.0], [0.0]])
+    rois = torch.cat((image, _boxes(3)), dim=1)
+    yield Call(
+        "roi_align",
+        {
+            "features": _random(2, 3, 6, 6),
+            "rois": rois,
+            "output_size": (2, 3),
+            "spatial_scale": 0.5,
+            "sampling_ratio": 2,
+        },
+        ("features",),
+    )
+
+
+def _point_calls():
+    points = (_random(9, 2) * 8).double()
+    sets = {"points": points, "offsets": torch.tensor([0, 4, 4, 9])}
+    yield Call("convex_hulls", sets)
+    yield Call("min_area_rectangles", sets)
+    rings = _rings()
+    yield Call("polygons_to_rle", {**rings, "size_hw": SIZE_HW})
+    yield Call("ring_areas", {n: rings[n] for n in ("points", "ring_offsets")})
+
+
+def _matching_calls():
+    flags = {"crowd": torch.tensor([False, True, False])}
+    yield Call(
+        "match_greedily",
+        {
+            "similarities": _random(4, 3),
+            "thresholds": torch.tensor([0.5, 0.75]),
+            "ignored": torch.tensor([True, True, False]),
+            **flags,
+        },
+    )
+    yield Call(
+        "batched_match_greedily",
+        {
+            "similarities": _random(5),
+            "pred_offsets": torch.tensor([0, 2, 3]),
+            "target_offsets": torch.tensor([0, 2, 3]),
+            "thresholds": torch.tensor([0.5, 0.75]),
+            "ignored": torch.tensor([[True, True, False], [False, False, True]]),
+            **flags,
+        },
+        eager_only="reads the last offset, which sizes its result",
+    )
+
+
+def _rle_calls():
+    runs, others, sized = _runs(4), _runs(4, 1), {"size_hw": SIZE_HW}
+    both = {**_prefixed("a", runs), **_prefixed("b", others)}
+    no_tensors = "works on texts and lists, which torch does not trace"
+    yield Call("rle_encode", {"masks": _random(3, *SIZE_HW) < 0.4})
+    yield Call("rle_decode", {**runs, **sized})
+    yield Call("rle_check", {**runs, **sized}, eager_only="gives nothing, only raises")
+    yield Call("rle_area", runs)
+    yield Call("rle_boxes", {**runs, "height": SIZE_HW[0]})
+    yield Call("rle_union", {**runs, "group_offsets": torch.tensor([0, 1, 1, 4])})
+    yield Call("rle_intersection", {**runs, "group_offsets": torch.tensor([0, 1, 1, 4])})
+    yield Call("rle_difference", both)
+    yield Call("rle_crop", {**runs, **sized, "box_xyxy": (1, 1, 5, 4)})
+    yield Call("rle_flip", {**runs, **sized, "horizontal": True})
+    yield Call("rle_resize", {**runs, **sized, "new_hw": (9, 4)})
+    yield Call("pairwise_rle_iou", both)
+    crowd = {"is_crowd": torch.tensor([True, False, True, False]), "height": SIZE_HW[0]}
+    yield Call("pairwise_rle_iou", {**both, **crowd}, variant="crowd")
+    yield Call("rle_to_strings", runs, eager_only=no_tensors)
+    texts = ops.rle_to_strings(**runs)
+    yield Call("rle_from_strings", {"texts": texts}, eager_only=no_tensors)
+
+
+FAMILIES = (_box_calls, _mask_calls, _point_calls, _matching_calls, _rle_calls)
+CALLS = tuple(call for family in FAMILIES for call in family())
+
+
+def pytest_generate_tests(metafunc):
+    """Run a test that asks for `call` once for each call."""
+    if "call" in metafunc.fixturenames:
+        metafunc.parametrize("call", CALLS, ids=str)
+
+
+@pytest.fixture(scope="session")
+def calls():
+    """All calls at once."""
+    return CALLS
