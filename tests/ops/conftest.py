@@ -18,6 +18,13 @@ def _boxes(count, seed=0):
     return torch.cat((corners, corners + 0.5 + _random(count, 2, seed=seed + 100) * 3), dim=1)
 
 
+def _rotated_boxes(count, seed=0):
+    corners = _boxes(count, seed)
+    sides = corners[:, 2:] - corners[:, :2]
+    angles = _random(count, 1, seed=seed + 200) * 360 - 180
+    return torch.cat((corners[:, :2] + sides / 2, sides, angles), dim=1)
+
+
 def _runs(count, seed=0):
     """Run lengths of noise, with an empty and a full mask."""
     masks = _random(count, *SIZE_HW, seed=seed) < 0.4
@@ -85,11 +92,28 @@ def _box_calls():
     a, b = _boxes(5), _boxes(4, 1)
     scores, groups = _random(5, seed=2), torch.tensor([0, 1, 0, 1, 0])
     yield Call("box_area", {"xyxy": a}, ("xyxy",))
-    for measure in ("iou", "intersection", "ioa", "giou", "diou", "ciou"):
+    for measure in ("iou", "intersection", "ioa", "giou", "diou", "ciou", "distance"):
         yield Call(f"pairwise_box_{measure}", {"a": a, "b": b}, ("a", "b"))
         yield Call(f"matched_box_{measure}", {"a": a, "b": _boxes(5, 1)}, ("a", "b"))
+    points = {"points": _random(6, 2, seed=3) * 7, "xyxy": a}
+    yield Call("pairwise_point_box_distances", points, ("points", "xyxy"))
     yield Call("nms", {"xyxy": a, "scores": scores, "iou_threshold": 0.3})
     yield Call("batched_nms", {"xyxy": a, "scores": scores, "groups": groups, "iou_threshold": 0.3})
+
+
+def _rotated_calls():
+    a, b = _rotated_boxes(5), _rotated_boxes(4, 1)
+    for measure in ("iou", "intersection", "giou", "diou", "distance"):
+        yield Call(f"pairwise_rotated_{measure}", {"a": a, "b": b}, ("a", "b"))
+        yield Call(f"matched_rotated_{measure}", {"a": a, "b": _rotated_boxes(5, 1)}, ("a", "b"))
+    window = torch.tensor([0.0, 0.0, 4.0, 3.0])
+    yield Call("clip_rotated_boxes", {"cxcywha": a, "window": window})
+    windows = window.expand(5, 4).clone()
+    yield Call("clip_rotated_boxes", {"cxcywha": a, "window": windows}, variant="windows")
+    scored = {"cxcywha": a, "scores": _random(5, seed=2), "iou_threshold": 0.3}
+    yield Call("rotated_nms", scored)
+    groups = torch.tensor([0, 1, 0, 1, 0])
+    yield Call("batched_rotated_nms", {**scored, "groups": groups})
 
 
 def _mask_calls():
@@ -112,6 +136,35 @@ def _mask_calls():
     )
 
 
+def _bit_mask_calls():
+    masks, others = _random(3, *SIZE_HW) < 0.4, _random(2, *SIZE_HW, seed=1) < 0.4
+    yield Call("bit_mask_components", {"masks": masks})
+    yield Call("dilate_bit_masks", {"masks": masks, "radius": 1})
+    yield Call("erode_bit_masks", {"masks": masks, "radius": 1, "outside": True})
+    yield Call("pairwise_bit_mask_iou", {"a": masks, "b": others})
+    yield Call("pairwise_bit_mask_ioa", {"a": masks, "b": others})
+
+
+def _keypoint_calls():
+    flags = torch.tensor([[0.0, 1.0, 2.0]] * 3)[..., None]
+    xyv = torch.cat((_random(3, 3, 2) * 5, flags), dim=2)
+    boxes = _boxes(3)
+    yield Call("encode_keypoint_heatmap_targets", {"xyv": xyv, "xyxy": boxes, "side": 8})
+    yield Call("decode_keypoint_heatmaps", {"heatmaps": _random(3, 2, 8, 8), "xyxy": boxes})
+    yield Call(
+        "object_keypoint_similarity",
+        {
+            "predictions": xyv + 0.25,
+            "targets": xyv,
+            "areas": boxes[:, 2] * 3,
+            "xyxy": boxes,
+            "sigmas": torch.tensor([0.1, 0.2, 0.3]),
+        },
+    )
+    sampled = {"features": _random(2, 3, 5, 6), "xy": _random(2, 4, 2, seed=1) * 5}
+    yield Call("sample_points", {**sampled, "spatial_scale": 0.5}, ("features", "xy"))
+
+
 def _point_calls():
     points = (_random(9, 2) * 8).double()
     sets = {"points": points, "offsets": torch.tensor([0, 4, 4, 9])}
@@ -119,6 +172,9 @@ def _point_calls():
     yield Call("min_area_rectangles", sets)
     rings = _rings()
     yield Call("polygons_to_rle", {**rings, "size_hw": SIZE_HW})
+    yield Call("polygons_to_bit_masks", {**rings, "size_hw": SIZE_HW})
+    yield Call("polygon_roi_targets", {**rings, "xyxy": _boxes(2).double(), "side": 7})
+    yield Call("polygon_coverage", {**rings, "size_hw": SIZE_HW})
     yield Call("ring_areas", {n: rings[n] for n in ("points", "ring_offsets")})
 
 
@@ -156,6 +212,18 @@ def _rle_calls():
     yield Call("rle_check", {**runs, **sized}, eager_only="gives nothing, only raises")
     yield Call("rle_area", runs)
     yield Call("rle_boxes", {**runs, "height": SIZE_HW[0]})
+    for name in ("iou", "ioa", "intersection", "union"):
+        yield Call(f"matched_rle_{name}", both)
+    yield Call("pairwise_rle_ioa", {**both, "height": SIZE_HW[0]})
+    yield Call("rle_complement", runs)
+    yield Call("rle_connected_components", {**runs, **sized})
+    yield Call("rle_contours", {**runs, **sized})
+    yield Call("rle_boundary", {**runs, **sized, "radius": 1})
+    yield Call("rle_dilate", {**runs, **sized, "radius": 1})
+    yield Call("rle_erode", {**runs, **sized, "radius": 2, "neighbourhood": "disk"})
+    yield Call("rle_pad", {**runs, **sized, "padding": (1, 0, 2, 3)})
+    yield Call("rle_rotate_90", {**runs, **sized, "quarter_turns": 3})
+    yield Call("boundary_radius", {**sized}, eager_only="works on numbers alone")
     yield Call("rle_union", {**runs, "group_offsets": torch.tensor([0, 1, 1, 4])})
     yield Call("rle_intersection", {**runs, "group_offsets": torch.tensor([0, 1, 1, 4])})
     yield Call("rle_difference", both)
@@ -170,7 +238,16 @@ def _rle_calls():
     yield Call("rle_from_strings", {"texts": texts}, eager_only=no_tensors)
 
 
-FAMILIES = (_box_calls, _mask_calls, _point_calls, _matching_calls, _rle_calls)
+FAMILIES = (
+    _bit_mask_calls,
+    _keypoint_calls,
+    _box_calls,
+    _rotated_calls,
+    _mask_calls,
+    _point_calls,
+    _matching_calls,
+    _rle_calls,
+)
 CALLS = tuple(call for family in FAMILIES for call in family())
 
 

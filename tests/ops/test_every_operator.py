@@ -62,14 +62,16 @@ def total(outcome):
     return sum(leaf.square().sum() for leaf in leaves if leaf.is_floating_point())
 
 
-def asking_for_gradients(operator, arguments):
-    """Arguments of an operator met in a backward pass, the incoming gradient differentiable."""
-    if not torch._C._dispatch_has_kernel_for_dispatch_key(operator.name(), "Autograd"):
-        return arguments
-    return tuple(
-        value.detach().requires_grad_() if field.name.startswith("grad") else value
-        for field, value in zip(operator._schema.arguments, arguments, strict=True)
-    )
+def as_met_in_backward(operator, arguments):
+    """Arguments on their own, the incoming gradient differentiable where the operator is."""
+    twice = torch._C._dispatch_has_kernel_for_dispatch_key(operator.name(), "Autograd")
+
+    def own(field, value):
+        if not isinstance(value, torch.Tensor):
+            return value
+        return value.detach().requires_grad_(twice and field.name.startswith("grad"))
+
+    return tuple(map(own, operator._schema.arguments, arguments))
 
 
 def uses_of(call):
@@ -83,7 +85,7 @@ def uses_of(call):
         with backward:
             torch.autograd.grad(total(outcome), inputs, retain_graph=True)
             torch.autograd.grad(total(outcome), inputs, create_graph=True)
-    found = [(operator, asking_for_gradients(operator, a)) for operator, a in backward.found]
+    found = [(operator, as_met_in_backward(operator, a)) for operator, a in backward.found]
     return forward.found + found
 
 
