@@ -6,6 +6,7 @@ The CPU module is part of every build. The CUDA module is loaded at the first CU
 
 import functools
 import importlib
+from collections.abc import Callable
 from types import ModuleType
 from typing import TypeAlias
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from geodet.errors import BackendError, DeviceError, DtypeError
+from geodet.errors import BackendError, DeviceError, DtypeError, InvalidValueError
 
 Array: TypeAlias = npt.NDArray[np.generic]
 
@@ -95,8 +96,7 @@ def empty(shape: tuple[int, ...], like: Tensor, dtype: torch.dtype | None = None
 
 def empty_array(shape: tuple[int, ...], dtype: torch.dtype) -> Array:
     """Return uninitialised host memory for `torch.from_numpy`; large arrays lie on huge pages."""
-    values: Array = np.empty(shape, dtype=_numpy_dtype(dtype))
-    return values
+    return _allocated(np.empty, shape, dtype)
 
 
 def zeros(shape: tuple[int, ...], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
@@ -106,8 +106,17 @@ def zeros(shape: tuple[int, ...], like: Tensor, dtype: torch.dtype | None = None
     """
     dtype = like.dtype if dtype is None else dtype
     if like.device.type == "cpu":
-        return torch.from_numpy(np.zeros(shape, dtype=_numpy_dtype(dtype)))
+        return torch.from_numpy(_allocated(np.zeros, shape, dtype))
     return torch.zeros(shape, dtype=dtype, device=like.device)
+
+
+def _allocated(make: Callable[..., Array], shape: tuple[int, ...], dtype: torch.dtype) -> Array:
+    try:
+        return make(shape, dtype=_numpy_dtype(dtype))
+    except ValueError as error:  # a number beyond 64 bits, not memory that is short
+        raise InvalidValueError(
+            f"expected sizes of a result that can exist, got {list(shape)} of {dtype}"
+        ) from error
 
 
 def _numpy_dtype(dtype: torch.dtype) -> type[np.generic]:

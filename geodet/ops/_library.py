@@ -5,9 +5,11 @@ of its result (the "fake") and its gradient.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import torch
+
+from geodet.errors import BackendError
 
 # What an operator returns: its kernels on all devices and its fake give the same.
 Result = TypeVar("Result")
@@ -32,7 +34,9 @@ def register(
         cuda: kernel for CUDA tensors; called with their device current.
         fake: gives tensors of the result's shape and dtype without data.
         setup_context: keeps what `backward` needs.
-        backward: gradient; an operator without one is not differentiable.
+        backward: gradient; an operator without one is not differentiable: its results ask for no
+            gradient, whatever it is given. For a gradient that has none itself, see
+            `no_second_gradient`.
     """
     name = schema.partition("(")[0]
     _LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
@@ -45,9 +49,24 @@ def register(
         )
     operator: Callable[..., Result] = getattr(torch.ops.geodet, name).default
     if backward is None:
+        # Otherwise torch marks results as differentiable and only warns when it meets them later.
+        _LIBRARY.impl(name, torch.library.fallthrough_kernel, "Autograd")
         return operator
     hidden = register(f"_{schema}", cpu=cpu, cuda=cuda, fake=fake)
     return _past_autograd(operator, hidden)
+
+
+def no_second_gradient(ctx: Any, *_: Any) -> NoReturn:
+    """Refuse to differentiate a gradient: the `backward` of kernels that compute one.
+
+    Raises:
+        BackendError: always; taken for a constant, the gradient would give wrong numbers.
+    """
+    del ctx
+    raise BackendError(
+        "this operator's gradient cannot be differentiated again; detach it, or leave out "
+        "create_graph=True"
+    )
 
 
 def _past_autograd(

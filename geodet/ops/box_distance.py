@@ -53,7 +53,7 @@ def pairwise_box_distance(a: Tensor, b: Tensor) -> Tensor:
         ShapeError, DtypeError, DeviceError: the tensors are not as above.
     Empty: n = 0 or m = 0 gives an [n, m] tensor.
     """
-    _check_both(a, b, 4, "m")
+    _check_both(a, b, 4)
     return _box_distance(_wide(a)[:, None], _wide(b)[None]).to(a.dtype)
 
 
@@ -69,7 +69,7 @@ def matched_box_distance(a: Tensor, b: Tensor) -> Tensor:
         ShapeError, DtypeError, DeviceError: the tensors are not as above.
     Empty: n = 0 gives [0].
     """
-    _check_both(a, b, 4, len(a))
+    _check_both(a, b, 4, matched=True)
     return _box_distance(_wide(a), _wide(b)).to(a.dtype)
 
 
@@ -85,7 +85,7 @@ def pairwise_rotated_distance(a: Tensor, b: Tensor) -> Tensor:
         ShapeError, DtypeError, DeviceError: the tensors are not as above.
     Empty: n = 0 or m = 0 gives an [n, m] tensor.
     """
-    _check_both(a, b, 5, "m")
+    _check_both(a, b, 5)
     return _rotated_distance(_wide(a)[:, None], _wide(b)[None]).to(a.dtype)
 
 
@@ -101,12 +101,13 @@ def matched_rotated_distance(a: Tensor, b: Tensor) -> Tensor:
         ShapeError, DtypeError, DeviceError: the tensors are not as above.
     Empty: n = 0 gives [0].
     """
-    _check_both(a, b, 5, len(a))
+    _check_both(a, b, 5, matched=True)
     return _rotated_distance(_wide(a), _wide(b)).to(a.dtype)
 
 
-def _check_both(a: Tensor, b: Tensor, columns: int, rows_of_b: int | str) -> None:
+def _check_both(a: Tensor, b: Tensor, columns: int, *, matched: bool = False) -> None:
     _check.check_floating("a", _check.check_shape("a", a, "n", columns))
+    rows_of_b = len(a) if matched else "m"
     _check.check_dtype("b", _check.check_shape("b", b, rows_of_b, columns), a.dtype)
     _check.check_same_device(("a", "b"), (a, b))
 

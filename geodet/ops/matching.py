@@ -36,8 +36,8 @@ def match_greedily(
     Args:
         similarities: [n, m] float, such as IoU or keypoint similarity, predictions by descending
             score; compared in float64; NaN never matches.
-        thresholds: [t] float in any order; a pair matches at similarity >= threshold. One above
-            1 - 1e-10 counts as that, as in pycocotools.
+        thresholds: [t] float, same device, in any order; a pair matches at similarity >=
+            threshold. One above 1 - 1e-10 counts as that, as in pycocotools.
         ignored: [m] bool, targets that are taken only when no other is left; None for none.
         crowd: [m] bool, targets that serve any number of predictions; None for none.
     Returns:
@@ -103,6 +103,8 @@ def batched_match_greedily(
         _check.check_shape("target_offsets", target_offsets, len(pred_offsets)),
         torch.int64,
     )
+    names = ("similarities", "pred_offsets", "target_offsets")
+    _check.check_same_device(names, (similarities, pred_offsets, target_offsets))
     if len(pred_offsets) == 0:
         raise InvalidValueError("pred_offsets: expected at least one number, [0] for no group")
     return _checked_match(
@@ -135,9 +137,9 @@ def _checked_match(
         crowd = torch.zeros(max(targets, 0), dtype=torch.bool, device=device)
     _check.check_dtype("ignored", _check.check_shape("ignored", ignored, "a", targets), torch.bool)
     _check.check_dtype("crowd", _check.check_shape("crowd", crowd, targets), torch.bool)
-    names = ("similarities", "pred_offsets", "target_offsets", "ignored", "crowd")
-    _check.check_same_device(names, (similarities, pred_offsets, target_offsets, ignored, crowd))
-    limits = thresholds.to(device, torch.float64).clamp(max=_HIGHEST_THRESHOLD)
+    names = ("similarities", "ignored", "crowd", "thresholds")
+    _check.check_same_device(names, (similarities, ignored, crowd, thresholds))
+    limits = thresholds.to(torch.float64).clamp(max=_HIGHEST_THRESHOLD)
     matches: Tensor = _match(
         similarities.to(torch.float64),
         pred_offsets,

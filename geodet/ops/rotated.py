@@ -22,7 +22,7 @@ from torch import Tensor
 from geodet import _check
 from geodet.errors import ShapeError
 from geodet.ops import _backend
-from geodet.ops._library import register
+from geodet.ops._library import no_second_gradient, register
 
 __all__ = [
     "matched_rotated_giou",
@@ -257,6 +257,7 @@ def _register(form: str, name: str, quantity: int) -> Callable[..., Tensor]:
         cpu=compute_gradients,
         cuda=compute_gradients,
         fake=_fake_gradients,
+        backward=no_second_gradient,
     )
 
     def backward(ctx: Any, grad: Tensor) -> Gradients:

@@ -134,6 +134,9 @@ def _mask_calls():
         },
         ("features",),
     )
+    turned = torch.cat((image, _rotated_boxes(3)), dim=1)
+    maps = {"features": _random(2, 3, 6, 6), "rois": turned, "output_size": (2, 3)}
+    yield Call("roi_align_rotated", {**maps, "spatial_scale": 0.5}, ("features",))
 
 
 def _bit_mask_calls():
@@ -174,6 +177,10 @@ def _point_calls():
     yield Call("polygons_to_rle", {**rings, "size_hw": SIZE_HW})
     yield Call("polygons_to_bit_masks", {**rings, "size_hw": SIZE_HW})
     yield Call("polygon_roi_targets", {**rings, "xyxy": _boxes(2).double(), "side": 7})
+    yield Call("clip_polygons", {**rings, "window_xyxy": (1.0, 1.0, 5.5, 4.0)})
+    yield Call("rings_are_simple", {n: rings[n] for n in ("points", "ring_offsets")})
+    simplified = {n: rings[n] for n in ("points", "ring_offsets")}
+    yield Call("simplify_polygons", {**simplified, "tolerance": 0.5})
     yield Call("polygon_coverage", {**rings, "size_hw": SIZE_HW})
     yield Call("ring_areas", {n: rings[n] for n in ("points", "ring_offsets")})
 
