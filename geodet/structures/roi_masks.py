@@ -9,12 +9,15 @@ from torch import Tensor
 
 from geodet import _check, ops
 from geodet.errors import DtypeError, ShapeError
+from geodet.structures._mask_checks import check_padding, check_same_image, check_window
 from geodet.structures._table import Table, fail_at_first, register
 from geodet.structures.bit_masks import _CHUNK_PIXELS, BitMasks, check_crop
 from geodet.structures.boxes import Boxes
 from geodet.structures.image_size import ImageSize
+from geodet.structures.rotated_boxes import RotatedBoxes
 
 if TYPE_CHECKING:
+    from geodet.structures.polygon_masks import PolygonMasks
     from geodet.structures.rle_masks import RleMasks
 
 
@@ -24,7 +27,9 @@ class RoiMasks(Table):
     """Probabilities on a grid inside each box, pasted into the image when asked for.
 
     Pasting samples them bilinearly at pixel centres and cuts at one half, so no conversion to a
-    hard mask is exact; flipping and resizing the soft masks loses nothing.
+    hard mask is exact; flipping, turning, cropping, padding and resizing the soft masks loses
+    nothing. What a soft mask cannot say (union, dilation, components) asks for a conversion first:
+    `to_rle_masks()` is the cheapest, in the time of the boxes instead of the image's.
 
     Args:
         probabilities: [n, s, s] floating point in [0, 1].
@@ -71,6 +76,42 @@ class RoiMasks(Table):
         """Tight half-open boxes of the pasted masks; see `roi_boxes` for the boxes of the grids."""
         return Boxes(ops.rle_boxes(*self._runs(), self.image_size.height))
 
+    def nonempty(self) -> Tensor:
+        """[n] bool, True where the pasted mask has a pixel."""
+        return self.area() > 0
+
+    def pairwise_iou(self, other: "RoiMasks") -> Tensor:
+        """Intersection over union of every pair of pasted masks, by way of run lengths.
+
+        Args:
+            other: m masks of the same image size, on the same device.
+        Returns:
+            [n, m] float64 in [0, 1]; a pair without area has 0. Exact for the pasted pixels.
+        Raises:
+            DtypeError: `other` is another kind of masks; convert both to one.
+            ShapeError: the image sizes differ.
+            DeviceError: they live on different devices.
+        Empty: n = 0 or m = 0 gives a [n, m] tensor.
+        """
+        check_same_image(self, other)
+        height = self.image_size.height
+        return ops.pairwise_rle_iou(*self._runs(), *other._runs(), height=height)
+
+    def pairwise_ioa(self, other: "RoiMasks") -> Tensor:
+        """Intersection over the area of `other` of every pair of pasted masks.
+
+        Args:
+            other: m masks of the same image size, on the same device.
+        Returns:
+            [n, m] float64 in [0, 1]; 0 where the other mask has no pixel.
+        Raises:
+            DtypeError, ShapeError, DeviceError: as `pairwise_iou`.
+        Empty: n = 0 or m = 0 gives a [n, m] tensor.
+        """
+        check_same_image(self, other)
+        height = self.image_size.height
+        return ops.pairwise_rle_ioa(*self._runs(), *other._runs(), height=height)
+
     def to_bit_masks(self, threshold: float = 0.5) -> BitMasks:
         """Paste every mask into the image. Not exact: probabilities become bools.
 
@@ -98,6 +139,61 @@ class RoiMasks(Table):
 
         counts, offsets = self._runs(threshold)
         return RleMasks(counts.cpu(), offsets.cpu(), self.image_size)
+
+    def to_polygon_masks(self, threshold: float = 0.5) -> "PolygonMasks":
+        """Outlines of the pasted pixels, holes kept, on the CPU. Not exact.
+
+        Args:
+            threshold: a pixel belongs to the mask when its probability is at least this.
+        """
+        return self.to_rle_masks(threshold).to_polygon_masks()
+
+    def to_rotated_boxes(self) -> RotatedBoxes:
+        """Rotated boxes of the smallest area around the pasted masks, on the device of the grids.
+
+        An empty mask gives zeros.
+        """
+        return self.to_rle_masks().to_rotated_boxes().to(self.device)
+
+    def crop(self, xyxy: tuple[int, int, int, int]) -> Self:
+        """Make a window of whole pixels the image; the grids stay. Exact up to rounding.
+
+        Masks whose box lies outside of the window stay as rows without pixels.
+
+        Args:
+            xyxy: left, top, right, bottom, half-open, inside the image and not empty.
+        Returns:
+            Masks of an image of the window's size.
+        Raises:
+            InvalidValueError: the window is empty or not inside the image.
+        """
+        size = check_window(xyxy, self.image_size)
+        boxes = self.roi_boxes.translate(-xyxy[0], -xyxy[1])
+        return type(self)(self.probabilities, boxes, size)
+
+    def pad(self, left: int, top: int, right: int, bottom: int) -> Self:
+        """Make the image larger on each side; the grids stay. Exact up to rounding.
+
+        What a box showed beyond the old border of the image now lies inside.
+
+        Raises:
+            InvalidValueError: a number is negative.
+        """
+        size = check_padding(left, top, right, bottom, self.image_size)
+        return type(self)(self.probabilities, self.roi_boxes.translate(left, top), size)
+
+    def rotate_90(self, quarter_turns: int = 1) -> Self:
+        """Turn image and masks counter-clockwise as seen. Exact for the soft masks.
+
+        Args:
+            quarter_turns: any whole number; negative ones turn clockwise.
+        """
+        height, width = self.image_size
+        return type(self)(
+            self.probabilities.rot90(quarter_turns, (1, 2)),
+            self.roi_boxes.rotate_90(quarter_turns, self.image_size),
+            ImageSize(width, height) if quarter_turns % 2 else self.image_size,
+        )
 
     def crop_and_resize(self, boxes: Boxes, side: int) -> Tensor:
         """Resample the pasted mask i inside box i, as `BitMasks.crop_and_resize`. Not exact."""

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from hypothesis import given
+from hypothesis import strategies as st
 
 from geodet import (
     BitMasks,
@@ -68,6 +69,56 @@ def test_mirrored_soft_masks_paste_to_mirrored_pixels(masks):
         assert torch.equal(back[sure], masks.to_bit_masks().data[sure])
 
 
+@given(gt.roi_masks(image_size=SIZE), st.integers(-5, 5))
+def test_turned_soft_masks_paste_to_turned_pixels(masks, turns):
+    """Turning by quarters, then pasting, is the other way round but for ties."""
+    sure = (sampled(masks) - 0.5).abs() > 1e-5  # rounding differs between the two orders
+    turned = masks.rotate_90(turns).to_bit_masks()
+    expected = masks.to_bit_masks().rotate_90(turns)
+    assert turned.image_size == expected.image_size
+    sure = sure.rot90(turns, (1, 2))
+    assert torch.equal(turned.data[sure], expected.data[sure])
+
+
+@given(gt.roi_masks(image_size=SIZE), st.data())
+def test_windows_and_borders_move_the_soft_masks(masks, data):
+    """Cropping or padding, then pasting, is the other way round but for ties."""
+    x1, y1 = data.draw(st.integers(0, 13)), data.draw(st.integers(0, 8))
+    window = (x1, y1, data.draw(st.integers(x1 + 1, 14)), data.draw(st.integers(y1 + 1, 9)))
+    sure = BitMasks((sampled(masks) - 0.5).abs() > 1e-5)  # moving rounds the boxes
+    bits = masks.to_bit_masks()
+
+    cropped = masks.crop(window).to_bit_masks()
+    kept = sure.crop(window).data
+    assert torch.equal(cropped.data[kept], bits.crop(window).data[kept])
+    padded = masks.pad(3, 1, 2, 4)
+    assert padded.image_size == ImageSize(14, 19)
+    inside = padded.to_bit_masks().data[:, 1:10, 3:17]
+    assert torch.equal(inside[sure.data], bits.data[sure.data])
+    with pytest.raises(InvalidValueError, match="xyxy: expected a window inside 14 x 9"):
+        masks.crop((0, 0, 15, 9))
+    with pytest.raises(InvalidValueError, match="pad: expected"):
+        masks.pad(0, -1, 0, 0)
+
+
+@given(gt.roi_masks(image_size=SIZE), gt.roi_masks(image_size=SIZE))
+def test_quantities_are_those_of_the_pasted_masks(masks, others):
+    """Overlaps, outlines, rotated boxes and emptiness are those of the pixels, by another path."""
+    bits, other_bits = masks.to_bit_masks(), others.to_bit_masks()
+    runs = masks.to_rle_masks()
+    assert runs.equal(bits.to_rle_masks())
+    assert masks.to_rle_masks(0.25).to_bit_masks().equal(masks.to_bit_masks(0.25))
+    assert torch.equal(masks.nonempty(), bits.data.flatten(1).any(1))
+    torch.testing.assert_close(
+        masks.pairwise_iou(others), bits.pairwise_iou(other_bits), check_dtype=False
+    )
+    torch.testing.assert_close(
+        masks.pairwise_ioa(others), bits.pairwise_ioa(other_bits), check_dtype=False
+    )
+    assert masks.to_polygon_masks().to_bit_masks().equal(bits)
+    assert masks.to_rotated_boxes().equal(bits.to_rotated_boxes())
+
+
 @given(gt.roi_masks(image_size=SIZE))
 def test_resizing_moves_the_boxes_and_keeps_the_grids(masks):
     """The soft mask of another image size is the same grid in a scaled box."""
@@ -93,6 +144,11 @@ def test_empty_masks_go_through_every_method():
     assert none.boxes().equal(Boxes.empty())
     assert none.crop_and_resize(Boxes.empty(), 3).shape == (0, 3, 3)
     assert none.flip_horizontally().equal(none)
+    assert none.nonempty().tolist() == []
+    assert none.pairwise_iou(none).shape == none.pairwise_ioa(none).shape == (0, 0)
+    assert len(none.crop((0, 0, 2, 2))) == len(none.pad(1, 1, 1, 1)) == len(none.rotate_90()) == 0
+    assert len(none.to_rle_masks()) == len(none.to_polygon_masks()) == 0
+    assert len(none.to_rotated_boxes()) == 0
     assert none.validated() is none
 
 
@@ -113,6 +169,15 @@ def test_metadata_is_checked_at_construction():
         RoiMasks(grids, boxes, (9, 14))
     with pytest.raises(DeviceError, match="probabilities is on meta, boxes on cpu"):
         RoiMasks(grids.to("meta"), boxes, SIZE)
+
+
+def test_other_kinds_and_sizes_are_refused():
+    """Overlaps are between masks of one kind and one image."""
+    masks = RoiMasks(torch.ones(1, 2, 2), Boxes(torch.tensor([[0.0, 0.0, 4.0, 4.0]])), SIZE)
+    with pytest.raises(DtypeError, match="other: expected RoiMasks, got BitMasks; convert one"):
+        masks.pairwise_iou(masks.to_bit_masks())
+    with pytest.raises(ShapeError, match="other: expected masks of"):
+        masks.pairwise_ioa(masks.pad(1, 0, 0, 0))
 
 
 def test_broken_values_name_place_row_and_number():
