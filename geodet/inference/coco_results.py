@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import torch
-
 from geodet.data.label_map import LabelMap
 from geodet.errors import InvalidValueError
 from geodet.structures import Boxes, Instances
@@ -25,8 +23,7 @@ def to_coco_results(
         n dictionaries with image_id, category_id, score, and
         bbox: left, top, width, height;
         segmentation: compressed run lengths as text;
-        keypoints: x, y, v of every joint, x and y reduced by 0.5, because COCO counts from pixel
-        centres.
+        keypoints: x, y, v of every joint, as `Keypoints.to_coco` writes them.
     Raises:
         InvalidValueError: labels or scores are missing, or the boxes are not axis-parallel.
     Empty: without instances the list is empty.
@@ -62,7 +59,5 @@ def _regions(image_id: int | str, instances: Instances) -> dict[str, list[Any]]:
     if instances.masks is not None:
         regions["segmentation"] = instances.masks.to_rle_masks().to_coco()
     if instances.keypoints is not None:
-        xyv = instances.keypoints.xyv
-        shift = torch.tensor([0.5, 0.5, 0.0], dtype=xyv.dtype, device=xyv.device)
-        regions["keypoints"] = (xyv - shift).flatten(1).tolist()
+        regions["keypoints"] = instances.keypoints.to_coco()
     return regions

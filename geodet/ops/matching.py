@@ -114,8 +114,17 @@ def batched_match_greedily(
         thresholds,
         ignored=ignored,
         crowd=crowd,
-        sizes=(int(pred_offsets[-1]), int(target_offsets[-1])),
+        sizes=(int(pred_offsets[-1]), _num_targets(target_offsets, ignored, crowd)),
     )
+
+
+def _num_targets(target_offsets: Tensor, ignored: Tensor | None, crowd: Tensor | None) -> int:
+    """Read off a column where there is one: numbers inside tensors are unknown to a compiler."""
+    if crowd is not None:
+        return _check.check_shape("crowd", crowd, "m").shape[0]
+    if ignored is not None:
+        return _check.check_shape("ignored", ignored, "a", "m").shape[1]
+    return int(target_offsets[-1])
 
 
 def _checked_match(
@@ -131,12 +140,19 @@ def _checked_match(
     predictions, targets = sizes
     _check.check_floating("thresholds", _check.check_shape("thresholds", thresholds, "t"))
     device = similarities.device
+    # A compiler knows no number here to compare; the kernel checks the offsets again.
+    if not torch.compiler.is_compiling() and (predictions < 0 or targets < 0):
+        raise _misfit(predictions, targets, similarities.shape[0])
     if ignored is None:
-        ignored = torch.zeros((1, max(targets, 0)), dtype=torch.bool, device=device)
+        ignored = torch.zeros((1, targets), dtype=torch.bool, device=device)
+    else:
+        _check.check_shape("ignored", ignored, "a", targets)
     if crowd is None:
-        crowd = torch.zeros(max(targets, 0), dtype=torch.bool, device=device)
-    _check.check_dtype("ignored", _check.check_shape("ignored", ignored, "a", targets), torch.bool)
-    _check.check_dtype("crowd", _check.check_shape("crowd", crowd, targets), torch.bool)
+        crowd = torch.zeros(targets, dtype=torch.bool, device=device)
+    else:
+        _check.check_shape("crowd", crowd, targets)
+    _check.check_dtype("ignored", ignored, torch.bool)
+    _check.check_dtype("crowd", crowd, torch.bool)
     names = ("similarities", "ignored", "crowd", "thresholds")
     _check.check_same_device(names, (similarities, ignored, crowd, thresholds))
     limits = thresholds.to(torch.float64).clamp(max=_HIGHEST_THRESHOLD)
@@ -152,6 +168,14 @@ def _checked_match(
     return matches
 
 
+def _misfit(predictions: int, targets: int, similarities: int) -> InvalidValueError:
+    return InvalidValueError(
+        "pred_offsets, target_offsets: expected numbers that rise from 0 to the rows of all "
+        f"groups ({predictions} predictions, {targets} targets) and whose blocks fill the "
+        f"{similarities} similarities"
+    )
+
+
 def _on_cpu(
     similarities: Tensor,
     pred_offsets: Tensor,
@@ -161,7 +185,7 @@ def _on_cpu(
     thresholds: Tensor,
     predictions: int,
 ) -> Tensor:
-    shape = (ignored.shape[0], thresholds.shape[0], max(predictions, 0))
+    shape = (ignored.shape[0], thresholds.shape[0], predictions)
     out = _backend.empty(shape, similarities, torch.int64)
     try:
         _backend.cpu.match_greedily(
@@ -175,11 +199,7 @@ def _on_cpu(
             _backend.threads(),
         )
     except IndexError as error:
-        raise InvalidValueError(
-            "pred_offsets, target_offsets: expected numbers that rise from 0 to the rows of all "
-            f"groups ({predictions} predictions, {crowd.shape[0]} targets) and whose blocks fill "
-            f"the {similarities.shape[0]} similarities"
-        ) from error
+        raise _misfit(predictions, crowd.shape[0], similarities.shape[0]) from error
     return out
 
 

@@ -174,6 +174,11 @@ def test_registration_passes_torchs_own_checks():
     values = torch.rand(4, 3)
     compiled = torch.compile(match_greedily, fullgraph=True, backend="aot_eager")
     assert torch.equal(compiled(values, THRESHOLDS), match_greedily(values, THRESHOLDS))
+    compiled = torch.compile(batched_match_greedily, fullgraph=True, backend="aot_eager")
+    for options in ({}, {"crowd": flags}, {"ignored": flags[None]}):
+        expected = batched_match_greedily(values.view(-1)[:6], *offsets, THRESHOLDS, **options)
+        found = compiled(values.view(-1)[:6], *offsets, THRESHOLDS, **options)
+        assert torch.equal(found, expected)
 
 
 @pytest.mark.cuda
@@ -190,7 +195,7 @@ def test_cuda_matches_the_same_targets(cuda):
     found = batched_match_greedily(
         values.to(cuda),
         *(offset.to(cuda) for offset in offsets),
-        THRESHOLDS,
+        THRESHOLDS.to(cuda),
         ignored=ignored.to(cuda),
         crowd=crowd.to(cuda),
     )
