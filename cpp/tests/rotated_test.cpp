@@ -148,7 +148,7 @@ GEODET_TEST(rotated_gradients_of_extreme_boxes_are_finite) {
   const std::vector<float> grad(static_cast<std::size_t>(n * n), 1.0f);
   std::vector<float> grad_a(boxes.size()), grad_b(boxes.size());
   std::vector<double> scratch(
-      static_cast<std::size_t>(geodet::rotated_scratch_bytes(n, n) / 8 + 1));
+      static_cast<std::size_t>(geodet::rotated_backward_scratch_bytes(n, n) / 8 + 1));
   for (const RotatedOverlap quantity :
        {RotatedOverlap::kIntersection, RotatedOverlap::kIou, RotatedOverlap::kGiou}) {
     GEODET_EXPECT(geodet::pairwise_rotated_overlap_backward(

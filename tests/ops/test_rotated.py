@@ -80,6 +80,7 @@ def turned(rows: Tensor, degrees: float, dx: float, dy: float) -> Tensor:
 @given(a=boxes, b=boxes)
 @example(a=(0, 0, 1, 1, 0), b=(0, 0, 1, 1, 90))
 @example(a=(0, 0, 1, 1, 0), b=(0, 0, 0, 1, 0))
+@example(a=(6.875, -3.125, 3.0, 6.5, 45.0), b=(6.875, -3.125, 3.0, 0.625, 45.0))
 def test_rotated_overlaps_equal_their_specification(a, b):
     """Every quantity gives the number of the slow definition, boxes without area included."""
     rows = (torch.tensor([a]).double(), torch.tensor([b]).double())

@@ -16,8 +16,8 @@ const T* read_boxes(const py::array& boxes, const char* name) {
 }
 
 // The kernels take 8-byte aligned scratch.
-std::vector<double> pair_scratch(std::int64_t n, std::int64_t m) {
-  return std::vector<double>(static_cast<std::size_t>(rotated_scratch_bytes(n, m) / 8 + 1));
+std::vector<double> scratch_of(std::int64_t bytes) {
+  return std::vector<double>(static_cast<std::size_t>(bytes / 8 + 1));
 }
 
 template <typename T>
@@ -29,7 +29,7 @@ void pairwise(const py::array& a, const py::array& b, int quantity, py::array& o
   const std::int64_t n = size(out, 0, a.shape(0), "out");
   const std::int64_t m = size(out, 1, b.shape(0), "out");
   const RotatedOverlap overlap = rotated_quantity(quantity);
-  std::vector<double> scratch = pair_scratch(n, m);
+  std::vector<double> scratch = scratch_of(rotated_scratch_bytes(n, m));
   Status status;
   {
     py::gil_scoped_release release;
@@ -73,7 +73,7 @@ void pairwise_backward(const py::array& a, const py::array& b, int quantity, con
   size(grad_b, 0, m, "grad_b");
   size(grad_b, 1, 5, "grad_b");
   const RotatedOverlap overlap = rotated_quantity(quantity);
-  std::vector<double> scratch = pair_scratch(n, m);
+  std::vector<double> scratch = scratch_of(rotated_backward_scratch_bytes(n, m));
   Status status;
   {
     py::gil_scoped_release release;

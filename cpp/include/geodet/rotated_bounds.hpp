@@ -55,4 +55,8 @@ inline UprightBounds upright_bounds(const RotatedRect& rect, double origin_x, do
           detail::to_float(x + wide_x), detail::to_float(y + wide_y)};
 }
 
+// flags[k] = 1 where the bounds of column first + k meet those of the row, else 0, for k < count.
+void flag_meeting(const UprightBounds& row, const UprightBoundsArrays& columns, std::int64_t first,
+                  std::int64_t count, std::uint8_t* flags) noexcept;
+
 }  // namespace geodet

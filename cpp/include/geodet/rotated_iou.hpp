@@ -20,8 +20,9 @@ enum class RotatedOverlap : int {
   kGiou = 2,
 };
 
-// Bytes of scratch, 8-byte aligned, for the pairwise functions on n x m boxes.
+// Bytes of scratch, 8-byte aligned, for pairwise_rotated_overlap and its backward on n x m boxes.
 std::int64_t rotated_scratch_bytes(std::int64_t n, std::int64_t m) noexcept;
+std::int64_t rotated_backward_scratch_bytes(std::int64_t n, std::int64_t m) noexcept;
 
 // Every pair: a [n, 5], b [m, 5]; out [n, m], overwritten.
 Status pairwise_rotated_overlap(const float* a, std::int64_t n, const float* b, std::int64_t m,
@@ -38,9 +39,10 @@ Status matched_rotated_overlap(const double* a, const double* b, std::int64_t n,
                                RotatedOverlap quantity, double* out, int num_threads) noexcept;
 
 // Gradients of sum(grad * overlap): grad [n, m], grad_a [n, 5], grad_b [m, 5], overwritten; sums
-// are taken in double and in the order of the rows. Where the overlap has corners (sides that
-// coincide), the gradient is the mean of what either box would get. Values beyond +-limit are
-// brought to it: the type that the gradient will have in the end may be narrower than this one.
+// are taken in double and in an order that does not depend on the threads. Where the overlap has
+// corners (sides that coincide), the gradient is the mean of what either box would get. Values
+// beyond +-limit are brought to it: the type that the gradient will have in the end may be narrower
+// than this one.
 Status pairwise_rotated_overlap_backward(const float* a, std::int64_t n, const float* b,
                                          std::int64_t m, RotatedOverlap quantity,
                                          const float* grad, double limit, void* scratch,

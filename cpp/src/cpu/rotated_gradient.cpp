@@ -1,32 +1,46 @@
+#include <algorithm>
+
 #include "geodet/parallel.hpp"
 #include "geodet/rotated_iou.hpp"
 #include "geodet/rotated_overlap.hpp"
+#include "geodet/rotated_pairs.hpp"
 
 namespace geodet {
 namespace {
 
-constexpr std::int64_t kPairsPerRange = 1 << 11;
+// To the next multiple of 8: floats lie before doubles.
+constexpr std::int64_t aligned(std::int64_t bytes) { return (bytes + 7) / 8 * 8; }
 
-template <typename T>
-void prepare(const T* rows, std::int64_t count, RotatedRect* rects) {
-  for (std::int64_t i = 0; i < count; ++i) rects[i] = make_rotated_rect(rows + 5 * i);
-}
+// Rows are cut into this many ranges whatever the threads are. Each has its own sums for the
+// columns, which are added up in the order of the ranges: no result depends on the threads.
+constexpr std::int64_t kRanges = 16;
 
-// Sums over one box's pairs: grad_rows[i] = sum over j of grad(i, j) d overlap(i, j) / d row i.
-// `row_stride` and `column_stride` say how grad lies, so that the same code serves both sides.
+// Times the cost of the overlap alone.
+constexpr double kGradientCost = 5;
+
+std::int64_t rows_per_range(std::int64_t n) { return (n + kRanges - 1) / kRanges; }
+
+// Gradients of the rows [begin, end), and what they add to those of the columns.
 template <typename T>
-void sum_rows(const RotatedRect* rows, const RotatedRect* columns, std::int64_t num_columns,
-              RotatedOverlap quantity, const T* grad, std::int64_t row_stride,
-              std::int64_t column_stride, double limit, std::int64_t begin, std::int64_t end,
-              T* grad_rows) {
+void sum_rows(const RotatedPairs& pairs, std::int64_t begin, std::int64_t end,
+              RotatedOverlap quantity, const T* grad, double limit, T* grad_a,
+              BoxGradient* column_sums) {
+  std::fill(column_sums, column_sums + pairs.m, BoxGradient{0, 0, 0, 0, 0});
   for (std::int64_t i = begin; i < end; ++i) {
-    BoxGradient sum{0, 0, 0, 0, 0};
-    for (std::int64_t j = 0; j < num_columns; ++j) {
-      const auto weight = static_cast<double>(grad[i * row_stride + j * column_stride]);
-      if (weight == 0 || !may_have_gradient(rows[i], columns[j], quantity)) continue;
-      add(sum, rotated_overlap_gradient(rows[i], columns[j], quantity, weight).first);
+    BoxGradient row_sum{0, 0, 0, 0, 0};
+    const auto add_pair = [&](std::int64_t j) {
+      const auto weight = static_cast<double>(grad[i * pairs.m + j]);
+      const PairGradient pair =
+          rotated_overlap_gradient(pairs.a[i], pairs.b[j], quantity, weight);
+      add(row_sum, pair.first);
+      add(column_sums[j], pair.second);
+    };
+    if (quantity == RotatedOverlap::kGiou) {
+      for (std::int64_t j = 0; j < pairs.m; ++j) add_pair(j);
+    } else {
+      pairs.for_each_near(i, add_pair);
     }
-    write_gradient(sum, limit, grad_rows + 5 * i);
+    write_gradient(row_sum, limit, grad_a + 5 * i);
   }
 }
 
@@ -35,20 +49,28 @@ Status pairwise(const T* a, std::int64_t n, const T* b, std::int64_t m, RotatedO
                 const T* grad, double limit, void* scratch, T* grad_a, T* grad_b,
                 int num_threads) noexcept {
   if (n < 0 || m < 0) return Status::kInvalidArgument;
-  auto* a_rects = static_cast<RotatedRect*>(scratch);
-  RotatedRect* b_rects = a_rects + n;
-  prepare(a, n, a_rects);
-  prepare(b, m, b_rects);
-  // Each side sums over all pairs by itself: no thread adds to what another writes, so the order of
-  // the sums does not depend on the threads.
-  parallel_for(n, kPairsPerRange / (m + 1) + 1, num_threads,
-               [&](std::int64_t begin, std::int64_t end) {
-                 sum_rows(a_rects, b_rects, m, quantity, grad, m, 1, limit, begin, end, grad_a);
-               });
-  parallel_for(m, kPairsPerRange / (n + 1) + 1, num_threads,
-               [&](std::int64_t begin, std::int64_t end) {
-                 sum_rows(b_rects, a_rects, n, quantity, grad, 1, m, limit, begin, end, grad_b);
-               });
+  const RotatedPairs pairs(a, n, b, m, scratch);
+  auto* sums = reinterpret_cast<BoxGradient*>(static_cast<char*>(scratch) +
+                                              aligned(RotatedPairs::scratch_bytes(n, m)));
+  const bool with_hull = quantity == RotatedOverlap::kGiou;
+  const double cost = with_hull ? kHullCost * static_cast<double>(m)
+                                : kTestCost * static_cast<double>(m) +
+                                      kGradientCost * kPairCost * pairs.near_per_row();
+  // One thread takes the ranges in turn, as several would.
+  const int threads = range_size(n, cost) == n ? 1 : num_threads;
+  const std::int64_t size = rows_per_range(n);
+  const std::int64_t ranges = n > 0 ? (n + size - 1) / size : 0;
+  parallel_for(ranges, 1, threads, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t r = first; r < last; ++r) {
+      const std::int64_t end = (r + 1) * size < n ? (r + 1) * size : n;
+      sum_rows(pairs, r * size, end, quantity, grad, limit, grad_a, sums + r * m);
+    }
+  });
+  for (std::int64_t j = 0; j < m; ++j) {
+    BoxGradient sum{0, 0, 0, 0, 0};
+    for (std::int64_t r = 0; r < ranges; ++r) add(sum, sums[r * m + j]);
+    write_gradient(sum, limit, grad_b + 5 * j);
+  }
   return Status::kOk;
 }
 
@@ -56,7 +78,8 @@ template <typename T>
 Status matched(const T* a, const T* b, std::int64_t n, RotatedOverlap quantity, const T* grad,
                double limit, T* grad_a, T* grad_b, int num_threads) noexcept {
   if (n < 0) return Status::kInvalidArgument;
-  parallel_for(n, kPairsPerRange, num_threads, [&](std::int64_t begin, std::int64_t end) {
+  const double cost = kGradientCost * (quantity == RotatedOverlap::kGiou ? kHullCost : kPairCost);
+  parallel_for(n, range_size(n, cost), num_threads, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const PairGradient pair =
           rotated_overlap_gradient(make_rotated_rect(a + 5 * i), make_rotated_rect(b + 5 * i),
@@ -69,6 +92,11 @@ Status matched(const T* a, const T* b, std::int64_t n, RotatedOverlap quantity, 
 }
 
 }  // namespace
+
+std::int64_t rotated_backward_scratch_bytes(std::int64_t n, std::int64_t m) noexcept {
+  return aligned(RotatedPairs::scratch_bytes(n, m)) +
+         kRanges * m * static_cast<std::int64_t>(sizeof(BoxGradient));
+}
 
 Status pairwise_rotated_overlap_backward(const float* a, std::int64_t n, const float* b,
                                          std::int64_t m, RotatedOverlap quantity,

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 __all__ = [
     "clip_reference",
@@ -89,19 +90,24 @@ def rotated_giou_reference(a: Box, b: Box) -> float:
 
 
 def _hull(points: list[Point]) -> list[Point]:
-    """Convex hull: from each corner on to the one that has all others on its right."""
-    start = min(points)
-    hull = [start]
-    while True:
-        following = points[0]
-        for point in points:
-            turn = _cross(hull[-1], following, point)
-            farther = math.dist(hull[-1], point) > math.dist(hull[-1], following)
-            if following == hull[-1] or turn < 0 or (turn == 0 and farther):
-                following = point
-        if following == start or len(hull) > len(points):
-            return hull
-        hull.append(following)
+    """Convex hull: the points by x there and back, without those on the inner side."""
+    ordered = sorted(set(points))
+    return _outer_chain(ordered)[:-1] + _outer_chain(ordered[::-1])[:-1]
+
+
+def _outer_chain(points: list[Point]) -> list[Point]:
+    chain: list[Point] = []
+    for point in points:
+        while len(chain) > 1 and _exact_turn(chain[-2], chain[-1], point) <= 0:
+            chain.pop()
+        chain.append(point)
+    return chain
+
+
+def _exact_turn(p: Point, q: Point, r: Point) -> Fraction:
+    """The cross product without roundings, whose sign would be wrong for points on a line."""
+    (px, py), (qx, qy), (rx, ry) = ((Fraction(x), Fraction(y)) for x, y in (p, q, r))
+    return (qx - px) * (ry - py) - (qy - py) * (rx - px)
 
 
 def rotated_nms_reference(
