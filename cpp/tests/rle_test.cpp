@@ -1,9 +1,11 @@
 #include "geodet/rle.hpp"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "check.hpp"
+#include "geodet/rle_moves.hpp"
 #include "random.hpp"
 
 namespace {
@@ -158,3 +160,46 @@ GEODET_TEST(column_maps_that_lead_outside_are_refused) {
 }
 
 }  // namespace
+
+GEODET_TEST(columns_moved_one_by_one_are_those_of_remap) {
+  test::Random random(7);
+  for (int round = 0; round < 200; ++round) {
+    const std::int64_t h = 1 + random.below(9);
+    const std::int64_t w = 1 + random.below(9);
+    const std::int64_t new_h = 1 + random.below(14);
+    const std::int64_t new_w = 1 + random.below(14);
+    const Batch batch = encode(random_masks(random, 2 * h * w, 0.5), 2, h, w);
+    std::vector<std::int32_t> columns(static_cast<std::size_t>(new_w));
+    for (auto& column : columns) column = static_cast<std::int32_t>(random.below(w));
+    std::vector<std::int32_t> rows(static_cast<std::size_t>(h + 1));
+    for (std::int64_t y = 0; y <= h; ++y) {
+      rows[static_cast<std::size_t>(y)] = static_cast<std::int32_t>(y * new_h / h);
+    }
+    if (round % 2 == 1) std::reverse(rows.begin(), rows.end());
+    const ColumnMap map{columns.data(), new_w, rows.data(), h, w, new_h};
+    GEODET_EXPECT(column_map_is_sound(map));
+    std::vector<std::int64_t> lengths(2);
+    GEODET_EXPECT(rle_remap(batch.view(), map, lengths.data(), nullptr, nullptr, 1) ==
+                  Status::kOk);
+    const std::vector<std::int64_t> offsets{0, lengths[0], lengths[0] + lengths[1]};
+    std::vector<std::int32_t> expected(static_cast<std::size_t>(offsets[2]));
+    GEODET_EXPECT(rle_remap(batch.view(), map, nullptr, offsets.data(), expected.data(), 1) ==
+                  Status::kOk);
+    std::vector<std::int32_t> ends(batch.counts.size());
+    rle_ends(batch.view(), ends.data());
+    std::vector<std::int32_t> moved;
+    for (std::int64_t i = 0; i < 2; ++i) {
+      std::int64_t previous = 0;
+      for (std::int64_t j = 0; j < new_w; ++j) {
+        for_each_moved_change(ends.data() + batch.offsets[static_cast<std::size_t>(i)],
+                              batch.view()[i].count, map, j, [&](std::int64_t y) {
+                                moved.push_back(
+                                    static_cast<std::int32_t>(j * new_h + y - previous));
+                                previous = j * new_h + y;
+                              });
+      }
+      moved.push_back(static_cast<std::int32_t>(new_h * new_w - previous));
+    }
+    GEODET_EXPECT(moved == expected);
+  }
+}

@@ -26,6 +26,7 @@ __all__ = [
     "paste",
     "polygons",
     "reduce",
+    "remap",
 ]
 
 
@@ -155,6 +156,27 @@ def matched_intersection(
     return area(*common)
 
 
+def remap(
+    counts: Tensor, offsets: Tensor, width: int, columns: Tensor, rows: Tensor, new_height: int
+) -> FlatRle:
+    """Columns and rows of masks moved: crops, mirrors and nearest resizes."""
+    counts, offsets = counts.contiguous(), offsets.contiguous()
+    columns, rows = columns.contiguous(), rows.contiguous()
+    _check_map(columns.cpu(), rows.cpu(), width, new_height)
+    masks, new_width = len(offsets) - 1, len(columns)
+    _check(counts, offsets, (len(rows) - 1) * width)
+    if new_height * new_width == 0:
+        return counts.new_zeros(masks), torch.arange(masks + 1, device=counts.device)
+    cuda, stream = _backend.cuda(), _backend.stream(counts)
+    given = counts, offsets, _ends(counts, offsets), columns, rows, width, new_height
+    return _from_columns(
+        counts,
+        (masks, new_height, new_width),
+        lambda changes: cuda.rle_remap_count(*given, changes, stream),
+        lambda starts, positions: cuda.rle_remap_fill(*given, starts, positions, stream),
+    )
+
+
 def polygons(
     points: Tensor,
     ring_offsets: Tensor,
@@ -242,6 +264,20 @@ def _check(counts: Tensor, offsets: Tensor, num_pixels: int = -1, name: str = ""
 def _check_pair(a: FlatRle, b: FlatRle) -> int:
     pixels = _check(*a, name="a")
     return _check(*b, pixels if len(a[1]) > 1 else -1, name="b")
+
+
+def _check_map(columns: Tensor, rows: Tensor, width: int, new_height: int) -> None:
+    steps = rows.diff()
+    ends = sorted((int(rows[0]), int(rows[-1]))) if len(rows) else []
+    if (
+        columns.dtype != torch.int32
+        or rows.dtype != torch.int32
+        or bool(((columns < 0) | (columns >= width)).any())
+        or ends != [0, new_height]
+        or not (bool((steps >= 0).all()) or bool((steps <= 0).all()))
+        or len(columns) * new_height > _rle_batch.MAX_PIXELS
+    ):
+        raise InvalidValueError("columns, rows: not a map between masks of these sizes")
 
 
 def _ends(counts: Tensor, offsets: Tensor) -> Tensor:

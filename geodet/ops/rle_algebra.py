@@ -20,7 +20,6 @@ from geodet.ops._rle_batch import (
     check_batch,
     check_offsets,
     check_size,
-    cpu_only,
     fake_batch,
 )
 
@@ -234,6 +233,6 @@ _rle_remap = register(
     "rle_remap(Tensor counts, Tensor offsets, SymInt width, Tensor columns, Tensor rows, "
     "SymInt new_height) -> (Tensor, Tensor)",
     cpu=_remap_on_cpu,
-    cuda=cpu_only("rle_crop, rle_flip and rle_resize"),
+    cuda=_rle_cuda.remap,
     fake=_remap_fake,
 )

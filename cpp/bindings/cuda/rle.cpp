@@ -117,6 +117,60 @@ void encode_fill(const py::object& masks, const py::object& starts, const py::ob
       DeviceArray(positions, "positions").data<std::int64_t>(1), as_stream(stream)));
 }
 
+// Maps on the device; that they are sound was checked before.
+struct DeviceMap {
+  DeviceMap(const py::object& columns, const py::object& rows, std::int64_t width,
+            std::int64_t new_height)
+      : columns_(columns, "columns"), rows_(rows, "rows") {
+    map.columns = columns_.data<const std::int32_t>(1);
+    map.new_width = columns_.size(0);
+    map.rows = rows_.data<const std::int32_t>(1);
+    if (rows_.size(0) < 1) throw py::value_error("rows: expected at least one element");
+    map.height = rows_.size(0) - 1;
+    map.width = width;
+    map.new_height = new_height;
+  }
+
+  ColumnMap map{};
+
+ private:
+  DeviceArray columns_, rows_;
+};
+
+void remap_count(const py::object& counts, const py::object& offsets, const py::object& run_ends,
+                 const py::object& columns, const py::object& rows, std::int64_t width,
+                 std::int64_t new_height, const py::object& changes, std::uintptr_t stream) {
+  const DeviceArray counts_array(counts, "counts");
+  const RleBatch batch = read_batch(counts_array, {offsets, "offsets"});
+  const DeviceArray ends_array(run_ends, "ends");
+  ends_array.expect(0, counts_array.size(0));
+  const DeviceMap moved(columns, rows, width, new_height);
+  const DeviceArray changes_array(changes, "changes");
+  auto* changes_data = changes_array.data<std::int32_t>(2);
+  changes_array.expect(0, batch.size);
+  changes_array.expect(1, moved.map.new_width);
+  raise_unless_ok(cuda::rle_remap_count(batch, ends_array.data<const std::int32_t>(1), moved.map,
+                                        changes_data, as_stream(stream)));
+}
+
+void remap_fill(const py::object& counts, const py::object& offsets, const py::object& run_ends,
+                const py::object& columns, const py::object& rows, std::int64_t width,
+                std::int64_t new_height, const py::object& starts, const py::object& positions,
+                std::uintptr_t stream) {
+  const DeviceArray counts_array(counts, "counts");
+  const RleBatch batch = read_batch(counts_array, {offsets, "offsets"});
+  const DeviceArray ends_array(run_ends, "ends");
+  ends_array.expect(0, counts_array.size(0));
+  const DeviceMap moved(columns, rows, width, new_height);
+  const DeviceArray starts_array(starts, "starts");
+  const auto* starts_data = starts_array.data<const std::int64_t>(2);
+  starts_array.expect(0, batch.size);
+  starts_array.expect(1, moved.map.new_width);
+  raise_unless_ok(cuda::rle_remap_fill(
+      batch, ends_array.data<const std::int32_t>(1), moved.map, starts_data,
+      DeviceArray(positions, "positions").data<std::int64_t>(1), as_stream(stream)));
+}
+
 }  // namespace
 
 void bind_rle(py::module_& module) {
@@ -127,6 +181,8 @@ void bind_rle(py::module_& module) {
   module.def("rle_decode", &decode);
   module.def("rle_encode_count", &encode_count);
   module.def("rle_encode_fill", &encode_fill);
+  module.def("rle_remap_count", &remap_count);
+  module.def("rle_remap_fill", &remap_fill);
 }
 
 }  // namespace geodet::bindings

@@ -173,5 +173,12 @@ Status rle_encode_fill(const std::uint8_t* masks, std::int64_t n, std::int64_t h
                        std::int64_t width, const std::int64_t* starts, std::int64_t* positions,
                        void* stream) noexcept;
 
+// rle_remap in the same two passes, column by column of the result, which has pixels. The map is
+// on the device and sound; ends: from rle_ends; changes, starts [n, new_width].
+Status rle_remap_count(RleBatch batch, const std::int32_t* ends, const ColumnMap& map,
+                       std::int32_t* changes, void* stream) noexcept;
+Status rle_remap_fill(RleBatch batch, const std::int32_t* ends, const ColumnMap& map,
+                      const std::int64_t* starts, std::int64_t* positions, void* stream) noexcept;
+
 }  // namespace cuda
 }  // namespace geodet

@@ -3,6 +3,7 @@
 #include "geodet/host_device.hpp"
 #include "geodet/parallel.hpp"
 #include "geodet/rle.hpp"
+#include "geodet/rle_columns.hpp"
 
 namespace geodet {
 namespace {
@@ -19,47 +20,23 @@ constexpr std::int32_t kMaxLayers = 8;
 constexpr std::int64_t kColumnsPerRun = 6;
 constexpr std::int64_t kColumnsPerCall = 32;
 
-// Calls visit(x, top, bottom) for the stretches of set pixels of every column, in order.
-template <typename Visit>
-void for_each_stretch(Runs runs, std::int64_t height, Visit&& visit) {
-  std::int64_t x = 0;
-  std::int64_t y = 0;
-  for (std::int64_t k = 0; k < runs.count; ++k) {
-    std::int64_t left = runs.lengths[k];
-    if (k % 2 == 1) {
-      while (y + left > height) {  // the run goes on in the next column
-        if (y < height) visit(x, y, height);
-        left -= height - y;
-        ++x;
-        y = 0;
-      }
-      if (left > 0) visit(x, y, y + left);
-    }
-    y += left;
-    if (y >= height) {
-      x += y / height;
-      y %= height;
-    }
-  }
-}
-
 MaskStrips plan_strips(Runs runs, std::int64_t height, std::int64_t begin) {
-  std::int64_t x1 = 0;
-  std::int64_t x2 = 0;  // beyond the last column with a pixel
-  std::int64_t stretches = 0;
+  std::int32_t x1 = 0;
+  std::int32_t x2 = 0;  // beyond the last column with a pixel
+  std::int64_t segments = 0;
   std::int32_t in_column = 0;
   std::int32_t layers = 0;
-  for_each_stretch(runs, height, [&](std::int64_t x, std::int64_t, std::int64_t) {
+  for_each_segment(runs, height, [&](std::int32_t x, std::int32_t, std::int32_t) {
     if (layers == 0) x1 = x;
     in_column = x + 1 == x2 ? in_column + 1 : 1;
     x2 = x + 1;
     layers = std::max(layers, in_column);
-    ++stretches;
+    ++segments;
   });
   const std::int64_t columns = x2 - x1;
   // Layers that are mostly empty waste memory and time.
-  if (layers > kMaxLayers || layers * columns > kMaxLayers * stretches) layers = 0;
-  return {begin, static_cast<std::int32_t>(x1), static_cast<std::int32_t>(columns), layers};
+  if (layers > kMaxLayers || layers * columns > kMaxLayers * segments) layers = 0;
+  return {begin, x1, x2 - x1, layers};
 }
 
 void fill_strips(Runs runs, std::int64_t height, const MaskStrips& strips, std::int32_t* values) {
@@ -67,12 +44,12 @@ void fill_strips(Runs runs, std::int64_t height, const MaskStrips& strips, std::
   std::int32_t* layer = values + strips.begin;
   std::fill(layer, layer + 2 * columns * strips.layers, 0);
   std::int64_t last = -1;
-  for_each_stretch(runs, height, [&](std::int64_t x, std::int64_t top, std::int64_t bottom) {
+  for_each_segment(runs, height, [&](std::int32_t x, std::int32_t top, std::int32_t bottom) {
     const std::int64_t k = x - strips.x1;
     layer = k == last ? layer + 2 * columns : values + strips.begin;
     last = k;
-    layer[k] = static_cast<std::int32_t>(top);
-    layer[columns + k] = static_cast<std::int32_t>(bottom);
+    layer[k] = top;
+    layer[columns + k] = bottom;
   });
 }
 

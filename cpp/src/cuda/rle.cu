@@ -1,5 +1,6 @@
 #include "geodet/rle.hpp"
 
+#include "geodet/rle_moves.hpp"
 #include "launch.cuh"
 
 namespace geodet::cuda {
@@ -87,6 +88,28 @@ __global__ void fill_kernel(const std::uint8_t* masks, std::int64_t n, std::int6
   }
 }
 
+__global__ void remap_count_kernel(RleBatch batch, const std::int32_t* ends, ColumnMap map,
+                                   std::int32_t* changes) {
+  for (std::int64_t k = first_item(); k < batch.size * map.new_width; k += item_stride()) {
+    const std::int64_t i = k / map.new_width;
+    std::int32_t count = 0;
+    for_each_moved_change(ends + batch.offsets[i], batch[i].count, map, k % map.new_width,
+                          [&](std::int64_t) { ++count; });
+    changes[k] = count;
+  }
+}
+
+__global__ void remap_fill_kernel(RleBatch batch, const std::int32_t* ends, ColumnMap map,
+                                  const std::int64_t* starts, std::int64_t* positions) {
+  for (std::int64_t k = first_item(); k < batch.size * map.new_width; k += item_stride()) {
+    const std::int64_t i = k / map.new_width;
+    const std::int64_t j = k % map.new_width;
+    std::int64_t next = starts[k];
+    for_each_moved_change(ends + batch.offsets[i], batch[i].count, map, j,
+                          [&](std::int64_t y) { positions[next++] = j * map.new_height + y; });
+  }
+}
+
 }  // namespace
 
 Status rle_area(RleBatch batch, std::int64_t* areas, void* stream) noexcept {
@@ -146,6 +169,24 @@ Status rle_encode_fill(const std::uint8_t* masks, std::int64_t n, std::int64_t h
   if (n * width == 0) return Status::kOk;
   fill_kernel<<<blocks_for(n * width), kThreads, 0, as_stream(stream)>>>(masks, n, height, width,
                                                                          starts, positions);
+  return launch_status();
+}
+
+Status rle_remap_count(RleBatch batch, const std::int32_t* ends, const ColumnMap& map,
+                       std::int32_t* changes, void* stream) noexcept {
+  if (map.new_height <= 0 || map.new_width <= 0) return Status::kInvalidArgument;
+  if (batch.size == 0) return Status::kOk;
+  remap_count_kernel<<<blocks_for(batch.size * map.new_width), kThreads, 0, as_stream(stream)>>>(
+      batch, ends, map, changes);
+  return launch_status();
+}
+
+Status rle_remap_fill(RleBatch batch, const std::int32_t* ends, const ColumnMap& map,
+                      const std::int64_t* starts, std::int64_t* positions, void* stream) noexcept {
+  if (map.new_height <= 0 || map.new_width <= 0) return Status::kInvalidArgument;
+  if (batch.size == 0) return Status::kOk;
+  remap_fill_kernel<<<blocks_for(batch.size * map.new_width), kThreads, 0, as_stream(stream)>>>(
+      batch, ends, map, starts, positions);
   return launch_status();
 }
 
