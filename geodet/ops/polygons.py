@@ -140,7 +140,8 @@ def _polygons_on_cpu(
             height * width,
             threads,
         )
-        batch = _backend.cpu.rle_difference(*_select(batch, is_outline), *holes, threads)
+        outlines = _select(batch, is_outline)
+        batch = _backend.cpu.rle_combine(*outlines, *holes, "difference", threads)
     if (np.diff(masks) != 1).any():
         batch = _backend.cpu.rle_reduce(*batch, masks, False, height * width, threads)
     return as_tensors(batch)

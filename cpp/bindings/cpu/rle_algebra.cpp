@@ -101,14 +101,6 @@ void bind_rle_algebra(py::module_& module) {
   module.def("rle_reduce", &reduce, py::arg("counts"), py::arg("offsets"),
              py::arg("group_offsets"), py::arg("intersect"), py::arg("num_pixels"),
              py::arg("num_threads"));
-  module.def(
-      "rle_difference",
-      [](const py::array& a_counts, const py::array& a_offsets, const py::array& b_counts,
-         const py::array& b_offsets, int num_threads) {
-        return combine(a_counts, a_offsets, b_counts, b_offsets, "difference", num_threads);
-      },
-      py::arg("a_counts"), py::arg("a_offsets"), py::arg("b_counts"), py::arg("b_offsets"),
-      py::arg("num_threads"));
   module.def("rle_combine", &combine, py::arg("a_counts"), py::arg("a_offsets"),
              py::arg("b_counts"), py::arg("b_offsets"), py::arg("operation"),
              py::arg("num_threads"));

@@ -118,45 +118,61 @@ py::array_t<std::int64_t> label_pixels(const py::array& counts, const py::array&
   return num_components;
 }
 
+// Rings of a batch, traced and counted; their points are not written yet.
+struct TracedRings {
+  Offsets component_offsets, corner_offsets, num_rings;
+  std::unique_ptr<Buffer<Corner>> corners;
+  std::unique_ptr<Buffer<Ring>> rings;
+
+  TracedRings(const RleArrays& masks, std::int64_t height, int num_threads)
+      : num_rings(static_cast<std::size_t>(masks.size())) {
+    const std::int64_t n = masks.size();
+    Segments segments(masks, height, num_threads);
+    const SegmentBatch batch = segments.batch();
+    Buffer<std::int32_t> labels(segments.total());
+    component_offsets = offsets_of(n, [&](std::int64_t* sizes) {
+      // Fails for no connectivity but one that is neither.
+      (void)label_segments(batch, Connectivity::kSides, labels.data(), sizes, num_threads);
+    });
+    corner_offsets =
+        offsets_of(n, [&](std::int64_t* sizes) { count_corners(batch, sizes, num_threads); });
+    corners = std::make_unique<Buffer<Corner>>(corner_offsets.back());
+    rings = std::make_unique<Buffer<Ring>>(corner_offsets.back() / 4);
+    Buffer<std::int64_t> open_rows(n * (height + 1));
+    trace_rings(batch, labels.data(), height, corner_offsets.data(), corners->data(),
+                open_rows.data(), rings->data(), num_rings.data(), num_threads);
+  }
+};
+
 py::tuple contours(const py::array& counts, const py::array& offsets, std::int64_t height,
                    std::int64_t width, int num_threads) {
   const RleArrays masks(counts, offsets, height * width);
   const std::int64_t n = masks.size();
-  Segments segments(masks, height, num_threads);
-  const SegmentBatch batch = segments.batch();
-  Buffer<std::int32_t> labels(segments.total());
-  Status status = Status::kOk;
-  const Offsets component_offsets = offsets_of(n, [&](std::int64_t* sizes) {
-    status = label_segments(batch, Connectivity::kSides, labels.data(), sizes, num_threads);
-  });
-  raise_unless_ok(status);
-  const Offsets corner_offsets =
-      offsets_of(n, [&](std::int64_t* sizes) { count_corners(batch, sizes, num_threads); });
-  Buffer<Corner> corners(corner_offsets.back());
-  Buffer<Ring> rings(corner_offsets.back() / 4);
-  Offsets num_rings(static_cast<std::size_t>(n));
+  std::unique_ptr<TracedRings> traced;
+  {
+    py::gil_scoped_release release;
+    traced = std::make_unique<TracedRings>(masks, height, num_threads);
+  }
   std::int64_t all_rings = 0;
-  {
-    py::gil_scoped_release release;
-    Buffer<std::int64_t> open_rows(n * (height + 1));
-    trace_rings(batch, labels.data(), height, corner_offsets.data(), corners.data(),
-                open_rows.data(), rings.data(), num_rings.data(), num_threads);
-    for (const std::int64_t number : num_rings) all_rings += number;
-  }
+  for (const std::int64_t number : traced->num_rings) all_rings += number;
+  const std::int64_t num_corners = traced->corner_offsets.back();
   py::array_t<std::int64_t> ring_offsets(all_rings + 1);
-  py::array_t<std::int64_t> part_offsets(component_offsets.back() + 1);
-  Buffer<std::int64_t> next(component_offsets.back());
-  place_rings(n, corner_offsets.data(), rings.data(), num_rings.data(), component_offsets.data(),
-              ring_offsets.mutable_data(), part_offsets.mutable_data(), next.data());
-  py::array_t<double> points({corner_offsets.back(), std::int64_t{2}});
-  double* out = points.mutable_data();
-  const std::int64_t* ring_starts = ring_offsets.data();
+  py::array_t<std::int64_t> part_offsets(traced->component_offsets.back() + 1);
+  py::array_t<double> points({num_corners, std::int64_t{2}});
+  std::int64_t* rings_out = ring_offsets.mutable_data();
+  std::int64_t* parts_out = part_offsets.mutable_data();
+  double* points_out = points.mutable_data();
   {
     py::gil_scoped_release release;
-    write_ring_points(n, corner_offsets.data(), corners.data(), rings.data(), num_rings.data(),
-                      ring_starts, out, num_threads);
+    Buffer<std::int64_t> next(traced->component_offsets.back());
+    place_rings(n, traced->corner_offsets.data(), traced->rings->data(),
+                traced->num_rings.data(), traced->component_offsets.data(), rings_out, parts_out,
+                next.data());
+    write_ring_points(n, traced->corner_offsets.data(), traced->corners->data(),
+                      traced->rings->data(), traced->num_rings.data(), rings_out, points_out,
+                      num_threads);
   }
-  return py::make_tuple(points, ring_offsets, part_offsets, as_array(component_offsets));
+  return py::make_tuple(points, ring_offsets, part_offsets, as_array(traced->component_offsets));
 }
 
 FlatRle turn(const py::array& counts, const py::array& offsets, std::int64_t height,
