@@ -142,6 +142,7 @@ def _mask_calls():
 def _bit_mask_calls():
     masks, others = _random(3, *SIZE_HW) < 0.4, _random(2, *SIZE_HW, seed=1) < 0.4
     yield Call("bit_mask_components", {"masks": masks})
+    yield Call("bit_mask_boundaries", {"masks": masks, "radius": 1})
     yield Call("dilate_bit_masks", {"masks": masks, "radius": 1})
     yield Call("erode_bit_masks", {"masks": masks, "radius": 1, "outside": True})
     yield Call("pairwise_bit_mask_iou", {"a": masks, "b": others})

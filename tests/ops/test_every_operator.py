@@ -5,6 +5,7 @@ The operators are listed from the library, so a new one without a call in confte
 
 import pytest
 import torch
+import torch._functorch.config
 import torch._inductor.config
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -183,7 +184,8 @@ def test_inductor_compiles_operators_into_a_model(calls):
     with (
         torch._dynamo.config.patch(capture_dynamic_output_shape_ops=True),
         # No pool of processes that outlives us, and no code compiled for an earlier schema.
-        torch._inductor.config.patch(compile_threads=1, force_disable_caches=True),
+        torch._inductor.config.patch(compile_threads=1, fx_graph_cache=False),
+        torch._functorch.config.patch(enable_autograd_cache=False),
     ):
         loss, kept = torch.compile(model, fullgraph=True)(features, boxes, scores)
     expected_loss, expected_kept = model(features, boxes, scores)
