@@ -207,7 +207,6 @@ def _matching_calls():
             "ignored": torch.tensor([[True, True, False], [False, False, True]]),
             **flags,
         },
-        eager_only="reads the last offset, which sizes its result",
     )
 
 
