@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -11,6 +12,15 @@
 #include "rle_fault.hpp"
 
 namespace geodet::bindings {
+
+// Pixels of masks of a height and width, when masks may have so many.
+inline std::int64_t pixels_of(std::int64_t height, std::int64_t width) {
+  if (height < 0 || width < 0 || (width > 0 && height > kMaxMaskPixels / width)) {
+    throw py::value_error("height, width: expected 0 to 2^31 - 1 pixels, got " +
+                          std::to_string(height) + " x " + std::to_string(width));
+  }
+  return height * width;
+}
 
 // A batch whose offsets, run lengths and sums were checked. num_pixels -1: whatever the first
 // mask has.

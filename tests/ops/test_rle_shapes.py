@@ -1,5 +1,6 @@
 """Connected components, contours and quarter turns of run lengths."""
 
+import importlib
 import itertools
 
 import hypothesis.strategies as st
@@ -21,6 +22,15 @@ connectivities = st.sampled_from([4, 8])
 # A ring of pixels that closes at a corner only, around a pixel that is not set.
 TOUCHES_ITSELF = np.array([[[0, 1, 1, 1], [1, 0, 0, 1], [1, 0, 0, 1], [1, 1, 1, 1]]], dtype=bool)
 CHESS = np.indices((7, 6)).sum(axis=0)[None] % 2 == 0
+
+
+@pytest.fixture(params=[1, 2])
+def threads(request):
+    """Number of threads that kernels may use."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
 
 
 def encode(masks):
@@ -157,6 +167,7 @@ def test_outlines_run_clockwise_and_holes_do_not(masks):
     assert int(areas.sum()) == int(masks.sum())
 
 
+@pytest.mark.usefixtures("threads")
 def test_contours_of_large_masks_rasterise_back():
     """Curved shapes, noise and full masks of the size of images; threads share the masks."""
     rng = np.random.default_rng(0)
@@ -171,10 +182,8 @@ def test_contours_of_large_masks_rasterise_back():
         ]
     )
     batch = encode(masks)
-    for threads in (1, 2):
-        torch.set_num_threads(threads)
-        contours = ops.rle_contours(*batch, (480, 640))
-        assert equal(ops.polygons_to_rle(*contours, (480, 640)), batch)
+    contours = ops.rle_contours(*batch, (480, 640))
+    assert equal(ops.polygons_to_rle(*contours, (480, 640)), batch)
 
 
 @given(mask_batches, st.integers(-9, 9))
@@ -243,6 +252,28 @@ def test_wrong_arguments_are_errors():
             operator(*batch, (1 << 16, 1 << 16))
         with pytest.raises(errors.DtypeError, match=r"counts: expected torch\.int32"):
             operator(batch[0].long(), batch[1], (3, 4))
+
+
+def test_the_core_refuses_sizes_that_mean_nothing():
+    """A wrong call of the compiled functions is an error before memory is touched."""
+    counts, offsets = (tensor.numpy() for tensor in encode(np.ones((1, 3, 4), dtype=bool)))
+    core = importlib.import_module("geodet._core")
+    for height, width in [(-3, -4), (3, -4), (1 << 40, 1 << 24), (1 << 32, 1 << 32)]:
+        for call in (
+            lambda h, w: core.rle_connected_components(counts, offsets, h, w, 4, 1),
+            lambda h, w: core.rle_contours(counts, offsets, h, w, 1),
+            lambda h, w: core.rle_turn(counts, offsets, h, w, False, True, 1),
+            lambda h, w: core.rle_morphology(counts, offsets, h, w, 1, "disk", True, 1),
+            lambda h, w: core.rle_pad(counts, offsets, h, w, 0, 0, 0, 0, 1),
+        ):
+            with pytest.raises(ValueError, match="height, width: expected 0 to"):
+                call(height, width)
+    with pytest.raises(ValueError, match="height, width: expected 0 to"):
+        core.rle_pad(counts, offsets, 3, 4, 0, 1 << 30, 1 << 30, 0, 1)
+    with pytest.raises(ValueError, match="padding: out of range"):
+        core.rle_pad(counts, offsets, 3, 4, 0, 1 << 62, 0, 1 << 62, 1)
+    with pytest.raises(ValueError, match="connectivity: expected 4 or 8"):
+        core.rle_connected_components(counts, offsets, 3, 4, 5, 1)
 
 
 def test_operators_meet_torchs_contract():

@@ -45,7 +45,7 @@ Status append_chunk(RleBatch batch, std::int64_t first, std::int64_t last, std::
 FlatRle morphology(const py::array& counts, const py::array& offsets, std::int64_t height,
                    std::int64_t width, std::int64_t radius, const std::string& neighbourhood,
                    bool erode, int num_threads) {
-  const RleArrays masks(counts, offsets, height * width);
+  const RleArrays masks(counts, offsets, pixels_of(height, width));
   const MorphologyPlan plan{erode ? Morphology::kErode : Morphology::kDilate,
                             read_neighbourhood(neighbourhood), radius};
   std::vector<std::int32_t> new_counts;
@@ -87,8 +87,12 @@ FlatRle complement(const py::array& counts, const py::array& offsets) {
 FlatRle pad(const py::array& counts, const py::array& offsets, std::int64_t height,
             std::int64_t width, std::int64_t left, std::int64_t top, std::int64_t right,
             std::int64_t bottom, int num_threads) {
-  const RleArrays masks(counts, offsets, height * width);
+  const RleArrays masks(counts, offsets, pixels_of(height, width));
+  for (const std::int64_t pixels : {left, top, right, bottom}) {
+    if (pixels < 0 || pixels > kMaxMaskPixels) throw py::value_error("padding: out of range");
+  }
   const Padding padding{left, top, right, bottom};
+  (void)pixels_of(top + height + bottom, left + width + right);
   Buffer<std::int64_t> lengths(masks.size());
   Status status;
   {

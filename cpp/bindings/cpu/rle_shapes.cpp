@@ -54,7 +54,7 @@ py::array_t<std::int64_t> as_array(const Offsets& offsets) {
 
 py::tuple components(const py::array& counts, const py::array& offsets, std::int64_t height,
                      std::int64_t width, int connectivity, int num_threads) {
-  const RleArrays masks(counts, offsets, height * width);
+  const RleArrays masks(counts, offsets, pixels_of(height, width));
   const Connectivity neighbours = read_connectivity(connectivity);
   Status status = Status::kOk;
   Offsets component_offsets;
@@ -100,7 +100,7 @@ py::array_t<std::int64_t> label_pixels(const py::array& counts, const py::array&
   auto* pixels = write<std::int32_t>(labels, 3, "labels");
   const std::int64_t height = labels.shape(1);
   const std::int64_t width = labels.shape(2);
-  const RleArrays masks(counts, offsets, height * width);
+  const RleArrays masks(counts, offsets, pixels_of(height, width));
   size(labels, 0, masks.size(), "labels");
   const Connectivity neighbours = read_connectivity(connectivity);
   py::array_t<std::int64_t> num_components(masks.size());
@@ -146,7 +146,7 @@ struct TracedRings {
 
 py::tuple contours(const py::array& counts, const py::array& offsets, std::int64_t height,
                    std::int64_t width, int num_threads) {
-  const RleArrays masks(counts, offsets, height * width);
+  const RleArrays masks(counts, offsets, pixels_of(height, width));
   const std::int64_t n = masks.size();
   std::unique_ptr<TracedRings> traced;
   {
@@ -177,7 +177,7 @@ py::tuple contours(const py::array& counts, const py::array& offsets, std::int64
 
 FlatRle turn(const py::array& counts, const py::array& offsets, std::int64_t height,
              std::int64_t width, bool bottom_row_first, bool right_end_first, int num_threads) {
-  const RleArrays masks(counts, offsets, height * width);
+  const RleArrays masks(counts, offsets, pixels_of(height, width));
   const std::int64_t n = masks.size();
   const RowsToColumns way{bottom_row_first, right_end_first};
   Offsets row_run_offsets;
