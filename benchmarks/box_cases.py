@@ -1,4 +1,4 @@
-"""Boxes and features: pairwise IoU, suppression, RoIAlign."""
+"""Boxes and features: pairwise IoU, suppression."""
 
 from collections.abc import Callable, Iterator
 
@@ -44,13 +44,6 @@ def cases() -> Iterator[tuple[str, Callable[[], Comparison]]]:
             yield f"nms {count} at {threshold}", _nms(count, threshold)
     for count in (1_000, 5_000, 20_000):
         yield f"batched_nms {count}, 80 groups", _batched_nms(count)
-    for side in (7, 14):
-        for sampling in (0, 2):
-            yield f"roi_align {side}x{side} s{sampling}", _roi_align(side, sampling)
-            yield (
-                f"roi_align backward {side}x{side} s{sampling}",
-                _roi_align_backward(side, sampling),
-            )
 
 
 def _close(ours: object, theirs: object) -> bool:
@@ -109,55 +102,6 @@ def _batched_nms(count: int) -> Callable[[], Comparison]:
                 "torchvision": lambda: tv_ops.batched_nms(boxes, scores, groups, 0.5),
             },
             agree=_same_indices,
-        )
-
-    return build
-
-
-def _roi_inputs() -> tuple[Tensor, Tensor]:
-    """One stride-4 feature map [1, 256, 200, 304] and 512 regions of the image."""
-    features = torch.randn(1, 256, 200, 304, generator=torch.Generator().manual_seed(4))
-    rois = torch.cat([torch.zeros(512, 1), random_boxes(512, 4)], dim=1)
-    return features, rois
-
-
-def _roi_align(side: int, sampling: int) -> Callable[[], Comparison]:
-    def build() -> Comparison:
-        features, rois = _roi_inputs()
-        return Comparison(
-            name=f"roi_align {side}x{side} s{sampling}",
-            ways={
-                OURS: lambda: ops.roi_align(
-                    features, rois, (side, side), spatial_scale=0.25, sampling_ratio=sampling
-                ),
-                "torchvision": lambda: tv_ops.roi_align(
-                    features, rois, (side, side), 0.25, sampling, aligned=True
-                ),
-            },
-            agree=_close,
-        )
-
-    return build
-
-
-def _roi_align_backward(side: int, sampling: int) -> Callable[[], Comparison]:
-    def build() -> Comparison:
-        features, rois = _roi_inputs()
-        features.requires_grad_()
-        ours = ops.roi_align(
-            features, rois, (side, side), spatial_scale=0.25, sampling_ratio=sampling
-        )
-        theirs = tv_ops.roi_align(features, rois, (side, side), 0.25, sampling, aligned=True)
-        grad = torch.randn(ours.shape, generator=torch.Generator().manual_seed(5))
-
-        def backward(output: Tensor) -> Tensor:
-            return torch.autograd.grad(output, features, grad, retain_graph=True)[0]
-
-        return Comparison(
-            name=f"roi_align backward {side}x{side} s{sampling}",
-            ways={OURS: lambda: backward(ours), "torchvision": lambda: backward(theirs)},
-            # Sums of hundreds of terms in another order.
-            agree=lambda a, b: torch.allclose(a, b, rtol=1e-3, atol=1e-2),
         )
 
     return build

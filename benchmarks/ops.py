@@ -8,6 +8,7 @@ import keypoint_cases
 import mask_cases
 import mask_shape_cases
 import polygon_cases
+import roi_cases
 import rotated_cases
 import torch
 from timing import check, header, median_ms, rows, setting
@@ -19,6 +20,7 @@ FAMILIES = (
     mask_cases,
     mask_shape_cases,
     polygon_cases,
+    roi_cases,
     rotated_cases,
 )
 

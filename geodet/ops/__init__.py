@@ -19,6 +19,7 @@ from geodet.ops.box_distance import (
     pairwise_point_box_distances,
     pairwise_rotated_distance,
 )
+from geodet.ops.box_fusion import weighted_box_fusion
 from geodet.ops.box_overlap import (
     matched_box_ciou,
     matched_box_diou,
@@ -34,6 +35,7 @@ from geodet.ops.box_overlap import (
     pairwise_box_iou,
 )
 from geodet.ops.boxes import box_area
+from geodet.ops.deform import deform_conv2d
 from geodet.ops.hulls import convex_hulls, min_area_rectangles
 from geodet.ops.keypoints import (
     decode_keypoint_heatmaps,
@@ -93,12 +95,14 @@ from geodet.ops.rotated import (
 from geodet.ops.rotated_clip import clip_rotated_boxes
 from geodet.ops.rotated_diou import matched_rotated_diou, pairwise_rotated_diou
 from geodet.ops.rotated_nms import batched_rotated_nms, rotated_nms
+from geodet.ops.soft_nms import batched_soft_nms, soft_nms
 
 __all__ = [
     "Neighbourhood",
     "batched_match_greedily",
     "batched_nms",
     "batched_rotated_nms",
+    "batched_soft_nms",
     "bit_mask_boundaries",
     "bit_mask_components",
     "boundary_radius",
@@ -107,6 +111,7 @@ __all__ = [
     "clip_rotated_boxes",
     "convex_hulls",
     "decode_keypoint_heatmaps",
+    "deform_conv2d",
     "dilate_bit_masks",
     "encode_keypoint_heatmap_targets",
     "erode_bit_masks",
@@ -182,4 +187,6 @@ __all__ = [
     "rotated_nms",
     "sample_points",
     "simplify_polygons",
+    "soft_nms",
+    "weighted_box_fusion",
 ]

@@ -99,6 +99,11 @@ def _box_calls():
     yield Call("pairwise_point_box_distances", points, ("points", "xyxy"))
     yield Call("nms", {"xyxy": a, "scores": scores, "iou_threshold": 0.3})
     yield Call("batched_nms", {"xyxy": a, "scores": scores, "groups": groups, "iou_threshold": 0.3})
+    yield Call("soft_nms", {"xyxy": a, "scores": scores})
+    softened = {"xyxy": a, "scores": scores, "groups": groups, "method": "gaussian"}
+    yield Call("batched_soft_nms", softened)
+    models = {"labels": groups, "models": 1 - groups, "weights": [1.0, 0.5]}
+    yield Call("weighted_box_fusion", {"xyxy": a, "scores": scores, **models})
 
 
 def _rotated_calls():
@@ -137,6 +142,15 @@ def _mask_calls():
     turned = torch.cat((image, _rotated_boxes(3)), dim=1)
     maps = {"features": _random(2, 3, 6, 6), "rois": turned, "output_size": (2, 3)}
     yield Call("roi_align_rotated", {**maps, "spatial_scale": 0.5}, ("features",))
+
+
+def _deform_calls():
+    # Samples near the middle of pixels, where the interpolation has no kink.
+    offsets = 0.3 + 0.1 * _random(2, 8, 5, 5)
+    maps = {"features": _random(2, 3, 6, 6), "offsets": offsets, "weight": _random(2, 3, 2, 2)}
+    modulation = _random(2, 4, 5, 5)
+    differentiable = ("features", "offsets", "weight", "modulation")
+    yield Call("deform_conv2d", {**maps, "modulation": modulation}, differentiable)
 
 
 def _bit_mask_calls():
@@ -249,6 +263,7 @@ FAMILIES = (
     _bit_mask_calls,
     _keypoint_calls,
     _box_calls,
+    _deform_calls,
     _rotated_calls,
     _mask_calls,
     _point_calls,

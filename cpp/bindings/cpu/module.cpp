@@ -9,10 +9,12 @@ PYBIND11_MODULE(_core, module) {
   geodet::bindings::bind_keypoints(module);
   geodet::bindings::bind_matching(module);
   geodet::bindings::bind_box_gradients(module);
+  geodet::bindings::bind_box_fusion(module);
   geodet::bindings::bind_box_overlap(module);
   geodet::bindings::bind_nms(module);
   geodet::bindings::bind_paste(module);
   geodet::bindings::bind_roi_align(module);
+  geodet::bindings::bind_soft_nms(module);
   geodet::bindings::bind_polygon_fill(module);
   geodet::bindings::bind_polygon_shapes(module);
   geodet::bindings::bind_polygons(module);
