@@ -1,7 +1,8 @@
 """Convex hulls of sets of points, and the smallest rectangles around them.
 
 A flat batch of point sets is `points` [p, 2] x, y in continuous pixels and `offsets` [n + 1]: set i
-is points[offsets[i] : offsets[i + 1]]. Order and repetition of the points mean nothing.
+is points[offsets[i] : offsets[i + 1]]. Order and repetition of the points mean nothing, and
+coordinates below 1e-100 count as 0.
 
 Letters in shapes: p points, n sets, k corners of hulls.
 """

@@ -144,6 +144,8 @@ def _masks_on_cpu(
     height: int,
     width: int,
 ) -> Tensor:
+    # Before memory is asked for: broken outlines often come with absurd sizes.
+    _backend.cpu.ring_check(_backend.array(points), _backend.array(ring_offsets), True)
     masks = _backend.zeros((len(mask_offsets) - 1, height, width), points, torch.bool)
     _backend.cpu.fill_polygons(
         _backend.array(points),
@@ -240,6 +242,7 @@ def _coverage_on_cpu(
     double: bool,
 ) -> Tensor:
     dtype = torch.float64 if double else torch.float32
+    _backend.cpu.ring_check(_backend.array(points), _backend.array(ring_offsets), True)
     coverage = _backend.zeros((len(mask_offsets) - 1, height, width), points, dtype)
     kernel = (
         _backend.cpu.polygon_coverage_float64 if double else _backend.cpu.polygon_coverage_float32

@@ -93,9 +93,9 @@ def simplify_polygons(
 
 
 def rings_are_simple(points: Tensor, ring_offsets: Tensor) -> Tensor:
-    """Whether the edges of each ring meet only where one follows the other. Exact.
+    """Whether the edges of each ring meet only where one follows the other.
 
-    Equal points in a row count as one.
+    Equal points in a row count as one. Exact for coordinates that are 0 or at least 1e-100.
 
     Args:
         points: [p, 2] float64, x and y in pixels, at most 1e8 from the origin; on the CPU.

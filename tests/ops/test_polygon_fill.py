@@ -83,6 +83,7 @@ def test_roi_targets_agree_with_pycocotools(data, side):
 @given(rings, st.tuples(st.integers(1, 8), st.integers(1, 8)))
 @example([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0)], (1, 1))
 @example([(-9.0, 3.0), (30.0, 3.0), (30.0, 99.0), (-9.0, 99.0)], (8, 8))
+@example([(0.0, -5e-324), (8.0, 5e-324), (4.0, 6.0)], (8, 8))
 def test_coverage_of_one_ring_is_what_clipping_to_each_pixel_leaves(ring, size):
     """Also for rings that cross themselves: there both count how often a ring winds."""
     expected = np.minimum(reference.ring_coverage_reference(ring, size), 1)
@@ -196,6 +197,15 @@ def test_unusable_coordinates_name_ring_or_mask():
     boxes = torch.tensor([[0, 0, 1, 1], [0, np.nan, 1, 1]], dtype=torch.float32)
     with pytest.raises(errors.InvalidValueError, match="mask 1"):
         ops.polygon_roi_targets(*levels([[[SQUARE]], [[SQUARE]]]), boxes, 5)
+
+
+def test_broken_outlines_are_found_before_memory_is_asked_for():
+    """A thousand masks of 2^31 pixels do not fit anywhere: the coordinate is what is wrong."""
+    points, ring_offsets, part_offsets, mask_offsets = levels([[[[(0.0, np.nan), *SQUARE]]]])
+    many = torch.cat([mask_offsets, mask_offsets[-1:].expand(1_000_000)])
+    for operator in (ops.polygons_to_bit_masks, ops.polygon_coverage):
+        with pytest.raises(errors.InvalidValueError, match="points: ring 0"):
+            operator(points, ring_offsets, part_offsets, many, (46_340, 46_340))
 
 
 def test_wrong_calls_are_errors():

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "geodet/orientation.hpp"
 #include "geodet/parallel.hpp"
@@ -15,6 +16,11 @@ constexpr double kDegreesPerRadian = 57.29577951308232;
 // Areas of the sides of one rectangle differ by rounding; they are ties.
 constexpr double kTie = 1 + 1e-12;
 constexpr double kTieDegrees = 1e-9;
+
+// Below this products of coordinates vanish: such a coordinate counts as 0.
+constexpr double kSmallest = 1e-100;
+
+double flushed(double value) { return std::fabs(value) < kSmallest ? 0 : value; }
 
 // Andrew's monotone chain (1979); exact, as orientation is. Returns the number of corners.
 std::int64_t hull_of(HullPoint* sorted, std::int64_t count, HullPoint* hull) {
@@ -136,6 +142,10 @@ void write(const Fit& fit, double* rectangle) {
   rectangle[2] = leaning.turned ? height : width;
   rectangle[3] = leaning.turned ? width : height;
   rectangle[4] = angle_deg(leaning.right);
+  if (rectangle[4] >= 45) {  // a direction just below 45 degrees whose angle was rounded up
+    std::swap(rectangle[2], rectangle[3]);
+    rectangle[4] -= 90;
+  }
 }
 
 // Of two angles in [-45, 45), which one ties go to.
@@ -156,8 +166,7 @@ void rectangle_of(const HullPoint* hull, std::int64_t size, double* rectangle) {
   if (size == 2) {
     const Vector edge = between(origin, hull[1]);
     const double squared = dot(edge, edge);
-    // Squares of differences below 1e-154 vanish: one place.
-    if (squared > 0) write({origin, edge, squared, 0, squared, 0}, rectangle);
+    write({origin, edge, squared, 0, squared, 0}, rectangle);
     return;
   }
   double smallest = 0;
@@ -194,7 +203,7 @@ Status convex_hulls(RingBatch sets, HullPoint* sorted, HullPoint* hulls, std::in
                    const std::int64_t first = sets.offsets[i];
                    const std::int64_t count = sets.offsets[i + 1] - first;
                    for (std::int64_t k = first; k < first + count; ++k) {
-                     sorted[k] = {sets.points[2 * k], sets.points[2 * k + 1]};
+                     sorted[k] = {flushed(sets.points[2 * k]), flushed(sets.points[2 * k + 1])};
                    }
                    lengths[i] = hull_of(sorted + first, count, hulls + first + i);
                  }

@@ -39,9 +39,11 @@ class RingCoverage {
     const auto end = static_cast<double>(tile_.y + tile_.rows);
     if (bottom[1] <= begin || top[1] >= end || top[1] == bottom[1]) return;
     if (std::min(top[0], bottom[0]) >= static_cast<double>(tile_.x + tile_.columns)) return;
-    const double slope = (bottom[0] - top[0]) / (bottom[1] - top[1]);
+    // Not by the slope: that of an edge almost level is infinite.
+    const double drop = bottom[1] - top[1];
     const auto x_at = [&](double y) {
-      return y <= top[1] ? top[0] : y >= bottom[1] ? bottom[0] : top[0] + (y - top[1]) * slope;
+      if (y >= bottom[1]) return bottom[0];
+      return top[0] + (bottom[0] - top[0]) * ((y - top[1]) / drop);
     };
     const auto first = static_cast<std::int64_t>(std::floor(std::max(top[1], begin)));
     const auto last = static_cast<std::int64_t>(std::ceil(std::min(bottom[1], end)));
