@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given
+from hypothesis import example, given, settings
 
 from geodet import Boxes, ImageSize, Region, RotatedBoxes, ShapeError
 from geodet import testing as gt
@@ -15,6 +15,8 @@ ATOL = 1e-4  # single precision at some tens of pixels, through cosines
 KINDS = {"boxes": gt.boxes, "rotated_boxes": gt.rotated_boxes}
 on_every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 on_both_precisions = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+# For tests that call shapely or every method on each example: a quarter of the usual number.
+fewer = settings(max_examples=settings().max_examples // 4)
 MEASURES = ("intersection", "iou", "ioa", "giou", "diou", "distance")
 
 
@@ -44,6 +46,7 @@ def pairs_of(data, kind, dtype=torch.float64, **options):
 
 
 @on_every_kind
+@fewer
 @given(data=st.data())
 def test_sizes_areas_and_corners_fit(kind, data):
     """Area is width times height; corners run clockwise as seen and span the sides."""
@@ -60,6 +63,7 @@ def test_sizes_areas_and_corners_fit(kind, data):
 
 
 @on_every_kind
+@fewer
 @given(data=st.data(), dx=st.integers(-10, 10), dy=st.integers(-10, 10))
 def test_area_inside_agrees_with_shapely(kind, data, dx, dy):
     """What lies inside an image is cut exactly at its border."""
@@ -69,6 +73,7 @@ def test_area_inside_agrees_with_shapely(kind, data, dx, dy):
 
 
 @on_both_precisions
+@fewer
 @given(data=st.data(), dx=st.integers(-10, 10), dy=st.integers(-10, 10))
 def test_clipped_rotated_boxes_are_the_smallest_around_what_is_inside(dtype, data, dx, dy):
     """They keep the angle, cover what is inside and no side can move further in."""
@@ -91,6 +96,7 @@ def test_clipped_rotated_boxes_are_the_smallest_around_what_is_inside(dtype, dat
 
 
 @on_every_kind
+@fewer
 @given(data=st.data(), dx=st.integers(-20, 20), dy=st.integers(-20, 20))
 @example(data=None, dx=0, dy=0)
 def test_clipping_leaves_what_is_inside(kind, data, dx, dy):
@@ -114,6 +120,7 @@ def test_clipping_leaves_what_is_inside(kind, data, dx, dy):
 
 
 @on_every_kind
+@fewer
 @given(data=st.data(), margin=st.integers(0, 3))
 def test_inside_agrees_with_shapely(kind, data, margin):
     """A region is inside where the image, grown by the margin, covers it."""
@@ -127,6 +134,7 @@ def test_inside_agrees_with_shapely(kind, data, margin):
 
 
 @on_every_kind
+@fewer
 @given(data=st.data())
 def test_contained_points_agree_with_shapely(kind, data):
     """Points away from the border are inside exactly where shapely says so."""
@@ -152,6 +160,7 @@ def test_points_on_shared_sides_belong_to_one_box(boxes):
 
 
 @on_every_kind
+@fewer
 @given(data=st.data())
 def test_containment_of_regions_agrees_with_shapely(kind, data):
     """A region contains itself; others where shapely's polygon covers theirs, by a margin."""
@@ -203,6 +212,7 @@ def test_another_region_is_not_the_same(kind, data, step):
 
 
 @on_every_kind
+@fewer
 @given(data=st.data(), angle=st.integers(-400, 400), x=st.integers(-9, 9), y=st.integers(-9, 9))
 def test_turning_agrees_with_shapely(kind, data, angle, x, y):
     """A turned region covers the turned points, and its top turns along."""
@@ -220,6 +230,7 @@ def test_turning_agrees_with_shapely(kind, data, angle, x, y):
 
 
 @on_every_kind
+@fewer
 @given(data=st.data(), turns=st.integers(-5, 5))
 def test_quarter_turns_are_numpys_and_exact(kind, data, turns):
     """Turning with the image moves points as np.rot90 moves pixels; four are none."""
@@ -251,6 +262,7 @@ def test_quarter_turns_of_both_kinds_agree(boxes, turns):
 
 @on_every_kind
 @pytest.mark.parametrize("measure", MEASURES)
+@fewer
 @given(data=st.data())
 def test_matched_measures_are_the_diagonal_of_pairwise_ones(kind, measure, data):
     """Row by row is the diagonal of all pairs."""
@@ -263,6 +275,7 @@ def test_matched_measures_are_the_diagonal_of_pairwise_ones(kind, measure, data)
 
 
 @on_every_kind
+@fewer
 @given(data=st.data())
 def test_measures_agree_with_shapely(kind, data):
     """Intersections, shares, enclosures and gaps are made of shapely's areas and lengths."""
@@ -286,6 +299,7 @@ def test_measures_agree_with_shapely(kind, data):
         torch.testing.assert_close(ours, torch.from_numpy(expected), rtol=1e-9, atol=1e-8)
 
 
+@fewer
 @given(data=st.data(), angle=st.integers(-180, 180))
 def test_distance_iou_of_rotated_boxes_does_not_see_turns(data, angle):
     """Turning both sides alike changes nothing; the enclosure is their longest line."""
@@ -379,6 +393,7 @@ def test_empty_regions_go_through_every_method(kind):
 
 
 @on_every_kind
+@fewer
 @given(data=st.data())
 def test_no_method_changes_its_receiver(kind, data):
     """Every method of the protocol returns new objects."""
