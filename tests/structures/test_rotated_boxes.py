@@ -31,8 +31,11 @@ def polygon(affinity, row):
 
 
 def same_region(a, b):
-    """Whether two polygons cover the same points up to rounding."""
-    return a.symmetric_difference(b).area <= ATOL * (1 + a.length)
+    """Whether two polygons cover the same points up to rounding.
+
+    Not by the area of their difference: GEOS may lose it where outlines all but coincide.
+    """
+    return a.hausdorff_distance(b) <= ATOL
 
 
 @given(boxes=gt.rotated_boxes())
