@@ -106,8 +106,8 @@ def pairwise_rotated_giou(a: Tensor, b: Tensor, *, out: Tensor | None = None) ->
 
     Args: as `pairwise_rotated_iou`.
     Returns:
-        [n, m] in [-1, 1]. A side that is not positive counts as 0; 0 where the hull has no area or
-        a box holds a NaN or an infinity.
+        [n, m] in [-1, 1]. A side that is not positive counts as 0; 0 where the hull has no area,
+        -1 where a box holds a NaN or an infinity.
     Raises:
         ShapeError, DtypeError, DeviceError: the tensors are not as above.
     Empty: n = 0 or m = 0 gives an [n, m] tensor.

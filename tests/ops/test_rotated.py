@@ -286,12 +286,13 @@ def test_rotated_boxes_that_only_touch_do_not_overlap():
 @pytest.mark.parametrize("column", range(5))
 @pytest.mark.parametrize("value", [NAN, INF, -INF])
 def test_rotated_boxes_that_are_not_finite_overlap_nothing(column, value):
-    """A NaN or infinity anywhere gives 0, never a NaN, and a gradient of 0."""
+    """A NaN or infinity anywhere gives 0 (GIoU -1), never a NaN, and a gradient of 0."""
     odd = torch.tensor([[0.0, 0, 4, 4, 0], [0.0, 0, 4, 4, 0]])
     odd[1, column] = value
     odd.requires_grad_()
     for pairwise in PAIRWISE:
-        assert pairwise(odd, odd).tolist()[1] == [0, 0]
+        nothing = -1 if pairwise is pairwise_rotated_giou else 0
+        assert pairwise(odd, odd).tolist()[1] == [nothing, nothing]
         (grad,) = torch.autograd.grad(pairwise(odd, odd).sum(), odd)
         assert grad.isfinite().all()
         assert (grad[1] == 0).all()

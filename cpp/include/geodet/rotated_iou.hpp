@@ -16,7 +16,7 @@ enum class RotatedOverlap : int {
   kIntersection = 0,  // shared area in square pixels
   kIou = 1,           // shared area over covered area, in [0, 1]
   // IoU less the part of the convex hull of both that neither covers, in [-1, 1]; 0 where the hull
-  // has no area.
+  // has no area, -1 where a number is not finite.
   kGiou = 2,
 };
 

@@ -27,7 +27,8 @@ GEODET_HD inline double overlap_from_area(const RotatedPair& pair, double unit, 
 
 GEODET_HD inline double rotated_overlap(const RotatedRect& a, const RotatedRect& b,
                                         RotatedOverlap quantity) {
-  if (!is_finite(a) || !is_finite(b)) return 0;
+  // As if infinitely far away, which is what the measures of upright boxes say of it too.
+  if (!is_finite(a) || !is_finite(b)) return quantity == RotatedOverlap::kGiou ? -1 : 0;
   const bool solid = covers_something(a) && covers_something(b);
   if (!solid && quantity != RotatedOverlap::kGiou) return 0;
   const bool ordered = comes_first(a, b);

@@ -80,7 +80,7 @@ def rotated_iou_reference(a: Box, b: Box) -> float:
 def rotated_giou_reference(a: Box, b: Box) -> float:
     """IoU less the part of the convex hull that neither box covers."""
     if not all(math.isfinite(value) for value in (*a, *b)):
-        return 0.0
+        return -1.0
     a, b = ((*box[:2], max(box[2], 0.0), max(box[3], 0.0), box[4]) for box in (a, b))
     hull = _area(_hull(rotated_corners(a) + rotated_corners(b)))
     if hull <= 0:
