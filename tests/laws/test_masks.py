@@ -39,6 +39,32 @@ def test_pixels_are_measured_and_mirrored(device, kind, data):
     gt.assert_pixel_mask_laws(draw_masks(data, kind, device))
 
 
+def draw_pair(data, kind, device, *, same_rows):
+    """Two tables of masks of one image."""
+    size = data.draw(gt.image_sizes())
+    rows = data.draw(st.integers(0, 3))
+    options = {"min_rows": rows, "max_rows": rows} if same_rows else {"max_rows": 3}
+    first = draw_masks(data, kind, device, image_size=size, **options)
+    return first, draw_masks(data, kind, device, image_size=size, **options)
+
+
+@pytest.mark.parametrize("kind", OF_PIXELS)
+@given(data=st.data())
+def test_overlaps_count_shared_pixels(device, kind, data):
+    """IoU of every pair is shared pixels over pixels of either."""
+    gt.assert_mask_iou_is_that_of_pixels(*draw_pair(data, kind, device, same_rows=False))
+
+
+@pytest.mark.parametrize("kind", OF_PIXELS)
+@given(data=st.data())
+def test_masks_are_sets_of_pixels(device, kind, data):
+    """Union, intersection and difference are those of sets; De Morgan holds; areas add up."""
+    a, b = draw_pair(data, kind, device, same_rows=True)
+    pixels = torch.ones_like(a.to_bit_masks().data)
+    everything = BitMasks(pixels)
+    gt.assert_mask_set_laws(a, b, everything if kind == "bit_masks" else everything.to_rle_masks())
+
+
 @given(data=st.data())
 def test_boxes_of_masks_of_boxes_are_the_boxes(device, data):
     """Whole boxes, made masks, have the same area and the same boxes again."""

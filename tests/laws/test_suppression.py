@@ -1,6 +1,7 @@
 """Laws of non-maximum suppression, on every device."""
 
 import hypothesis.strategies as st
+import pytest
 import torch
 from hypothesis import given
 
@@ -11,57 +12,72 @@ SIZE = ImageSize(6, 6)
 thresholds = st.sampled_from([0.0, 0.25, 1 / 3, 0.5, 0.75, 1.0])
 
 
-def draw_scored(data, device, *, distinct=False):
-    """Crowded boxes [n, 4], their scores [n] and a threshold that overlaps often equal."""
-    boxes = data.draw(gt.boxes(image_size=SIZE, max_rows=8, device=device)).xyxy
-    scores = data.draw(gt.scores(rows=len(boxes), distinct=distinct, device=device))
-    return boxes, scores, data.draw(thresholds)
+KINDS = {
+    "boxes": (gt.boxes, "xyxy", ops.nms, ops.batched_nms, ops.pairwise_box_iou),
+    "rotated_boxes": (
+        gt.rotated_boxes,
+        "cxcywha",
+        ops.rotated_nms,
+        ops.batched_rotated_nms,
+        ops.pairwise_rotated_iou,
+    ),
+}
 
 
-def nms_at(threshold):
-    """Suppression with its threshold filled in."""
-    return lambda boxes, scores: ops.nms(boxes, scores, threshold)
+class Scored:
+    """Crowded regions [n, 4 or 5], their scores [n], and a threshold that overlaps often equal."""
+
+    def __init__(self, data, kind, device, *, distinct=False):
+        regions, field, nms, batched, iou = KINDS[kind]
+        self.rows = getattr(data.draw(regions(image_size=SIZE, max_rows=8, device=device)), field)
+        self.scores = data.draw(gt.scores(rows=len(self.rows), distinct=distinct, device=device))
+        self.threshold = data.draw(thresholds)
+        self.overlaps = iou(self.rows, self.rows)
+        self.nms = lambda rows, scores: nms(rows, scores, self.threshold)
+        self.batched = lambda rows, scores, groups: batched(rows, scores, groups, self.threshold)
 
 
+on_every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+@on_every_kind
 @given(data=st.data())
-def test_exactly_the_right_boxes_survive(device, data):
+def test_exactly_the_right_boxes_survive(device, kind, data):
     """Best first; no two survivors overlap too much; every dropped box has its better."""
-    boxes, scores, threshold = draw_scored(data, device)
-    overlaps = ops.pairwise_box_iou(boxes, boxes)
-    gt.assert_suppression_laws(nms_at(threshold), boxes, scores, overlaps, threshold)
+    drawn = Scored(data, kind, device)
+    gt.assert_suppression_laws(drawn.nms, drawn.rows, drawn.scores, drawn.overlaps, drawn.threshold)
 
 
+@on_every_kind
 @given(data=st.data())
-def test_survivors_do_not_depend_on_the_order(device, data):
+def test_survivors_do_not_depend_on_the_order(device, kind, data):
     """Shuffled rows with different scores keep the same boxes."""
-    boxes, scores, threshold = draw_scored(data, device, distinct=True)
-    order = torch.tensor(data.draw(st.permutations(range(len(boxes)))), dtype=torch.int64)
-    gt.assert_suppression_ignores_order(nms_at(threshold), boxes, scores, order.to(device))
+    drawn = Scored(data, kind, device, distinct=True)
+    order = torch.tensor(data.draw(st.permutations(range(len(drawn.rows)))), dtype=torch.int64)
+    gt.assert_suppression_ignores_order(drawn.nms, drawn.rows, drawn.scores, order.to(device))
 
 
+def moved(rows, step):
+    """Centres or corners moved by (step, step); sides and angles stay."""
+    offset = torch.tensor([step, step] if rows.shape[1] == 5 else [step] * 4)
+    offset = torch.nn.functional.pad(offset, (0, rows.shape[1] - len(offset)))
+    return rows + offset.to(rows)
+
+
+@on_every_kind
 @given(data=st.data())
-def test_survivors_do_not_depend_on_the_place(device, data):
-    """An offset that coordinates can hold, a mirror and doubling keep the same boxes."""
-    boxes, scores, threshold = draw_scored(data, device)
-    for step in (
-        lambda b: b + 2.0**18,
-        lambda b: SIZE.width - b[:, [2, 1, 0, 3]] * b.new_tensor([1, -1, 1, -1]),
-        lambda b: b * 2,
-        lambda b: b.double(),
-    ):
-        gt.assert_suppression_is_unchanged_by(nms_at(threshold), step, boxes, scores)
+def test_survivors_do_not_depend_on_the_place(device, kind, data):
+    """An offset that coordinates can hold and double precision keep the same boxes."""
+    drawn = Scored(data, kind, device)
+    for step in (lambda rows: moved(rows, 2.0**18), lambda rows: rows.double()):
+        gt.assert_suppression_is_unchanged_by(drawn.nms, step, drawn.rows, drawn.scores)
 
 
+@on_every_kind
 @given(data=st.data())
-def test_groups_are_suppressed_apart_whatever_their_number(device, data):
+def test_groups_are_suppressed_apart_whatever_their_number(device, kind, data):
     """Suppression by groups is suppression in each, for numbers small, huge and negative."""
-    boxes, scores, threshold = draw_scored(data, device)
-    numbers = st.lists(st.integers(0, 2), min_size=len(boxes), max_size=len(boxes))
+    drawn = Scored(data, kind, device)
+    numbers = st.lists(st.integers(0, 2), min_size=len(drawn.rows), max_size=len(drawn.rows))
     groups = torch.tensor(data.draw(numbers), dtype=torch.int64, device=device)
-    gt.assert_groups_are_independent(
-        nms_at(threshold),
-        lambda b, s, g: ops.batched_nms(b, s, g, threshold),
-        boxes,
-        scores,
-        groups,
-    )
+    gt.assert_groups_are_independent(drawn.nms, drawn.batched, drawn.rows, drawn.scores, groups)
