@@ -102,7 +102,7 @@ Call = tuple[Callable[..., Any], list[Any], dict[str, Any]]
 def public_call(source: Bytes) -> Call:
     """A function of `geodet.ops`, its arguments by name."""
     function = getattr(ops, source.pick(ops.__all__))
-    sizes = Sizes(source)
+    sizes = Sizes(source, function.__name__)
     keywords = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.default is not parameter.empty and source.below(2):
@@ -115,7 +115,7 @@ def registered_call(source: Bytes) -> Call:
     """An operator as torch has registered it, past the checks of its Python function."""
     schema = source.pick(registered_schemas())
     function = getattr(torch.ops.geodet, schema.name.removeprefix("geodet::"))
-    sizes = Sizes(source)
+    sizes = Sizes(source, schema.name)
     arguments = [argument(source, a.name, str(a.type), sizes) for a in schema.arguments]
     if any(
         value is None and "Optional" not in str(a.type)
@@ -138,7 +138,7 @@ def compiled_call(source: Bytes) -> Call:
     names = sorted(name for name in dir(core) if not name.startswith("_"))
     function = getattr(core, source.pick(names))
     inside = re.search(r"\((.*)\) ->", function.__doc__ or "")
-    sizes = Sizes(source)
+    sizes = Sizes(source, function.__name__)
     arguments = []
     for part in re.split(r", (?=\w+:)", inside.group(1)) if inside else []:
         name, _, kind = part.partition(": ")
@@ -148,11 +148,25 @@ def compiled_call(source: Bytes) -> Call:
 
 
 class Sizes:
-    """Sizes that the sensible arguments of one call share."""
+    """What the sensible arguments of one call agree on: sizes, and which runs and rings."""
 
-    def __init__(self, source: Bytes) -> None:
+    def __init__(self, source: Bytes, function: str) -> None:
         """Draw them small."""
-        self.rows, self.others, self.height, self.width = (source.below(5) for _ in range(4))
+        self.function = function
+        self.rows, self.others, self.height, self.width = (source.below(7) for _ in range(4))
+        self.corners = 3 + source.below(4)
+        self._source = source
+        self._runs: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def runs(self, prefix: str) -> tuple[Tensor, Tensor]:
+        """Run lengths and offsets of random masks, the same ones for the same prefix."""
+        if prefix not in self._runs:
+            rows = self.others if prefix == "b_" and "pairwise" in self.function else self.rows
+            shape = (rows, self.height, self.width)
+            pixels = [self._source.below(3) == 0 for _ in range(int(np.prod(shape)))]
+            masks = torch.tensor(pixels, dtype=torch.bool).reshape(shape)
+            self._runs[prefix] = ops.rle_encode(masks)
+        return self._runs[prefix]
 
 
 def argument(source: Bytes, name: str, kind: str, sizes: Sizes) -> Any:
@@ -165,6 +179,8 @@ def argument(source: Bytes, name: str, kind: str, sizes: Sizes) -> Any:
         return tensor(source, name, sizes)
     if "tuple" in kind:
         count = 4 if kind.count("int") > 2 else 2
+        if count == 2 and source.below(4):
+            return sizes.height, sizes.width
         return tuple(whole(source, "", sizes) for _ in range(count))
     if "str" in kind or "list" in kind:
         return [bytes(48 + source.below(64) for _ in range(source.below(6))) for _ in range(2)]
@@ -179,17 +195,19 @@ def whole(source: Bytes, name: str, sizes: Sizes) -> int:
     """A size: sensible for its name, or one of the numbers at which code breaks."""
     if name == "num_threads":
         return source.pick((1, 2, 0, -1))
-    if source.below(3) == 0:
+    if source.below(8) == 0:
         return source.pick(WHOLES)
-    return sizes.width if "width" in name else sizes.height
+    if "width" in name or "height" in name:
+        return sizes.width if "width" in name else sizes.height
+    return source.below(9) - 1
 
 
 def tensor(source: Bytes, name: str, sizes: Sizes) -> Tensor:
     """A tensor: what its name suggests, then perhaps spoiled in type, layout or place."""
-    value = sensible_tensor(source, name.removeprefix("a_").removeprefix("b_"), sizes)
-    if source.below(3) == 0:
+    value = sensible_tensor(source, name, sizes)
+    if source.below(8) == 0:
         value = random_tensor(source)
-    if source.below(4) == 0:
+    if source.below(6) == 0:
         try:
             value = spoiled(source, value)
         except (RuntimeError, TypeError):
@@ -197,7 +215,7 @@ def tensor(source: Bytes, name: str, sizes: Sizes) -> Tensor:
     return value
 
 
-def sensible_tensor(source: Bytes, name: str, sizes: Sizes) -> Tensor:
+def sensible_tensor(source: Bytes, name: str, sizes: Sizes) -> Tensor:  # noqa: PLR0912 (a table of names)
     """What a parameter of this name usually takes."""
     n, h, w = sizes.rows, sizes.height, sizes.width
 
@@ -205,23 +223,29 @@ def sensible_tensor(source: Bytes, name: str, sizes: Sizes) -> Tensor:
         count = int(np.prod(shape))
         return torch.tensor([source.real() for _ in range(count)]).reshape(shape)
 
-    if name == "counts":
-        return torch.tensor([0, h * w] * n, dtype=torch.int32)
-    if name == "offsets":
-        return torch.arange(n + 1) * 2
+    if name.endswith("counts"):
+        return sizes.runs(name.removesuffix("counts"))[0]
+    if name in {"a_offsets", "b_offsets"} or (name == "offsets" and "rle" in sizes.function):
+        return sizes.runs(name.removesuffix("offsets"))[1]
+    if name in {"ring_offsets", "offsets"}:
+        return torch.arange(n + 1) * sizes.corners
     if "offsets" in name:
         return torch.arange(n + 1)
-    if name in {"masks", "out"}:
+    if name in {"a", "b"}:
+        n = n if name == "a" or "matched" in sizes.function else sizes.others
+    if name in {"masks", "out"} or (name in {"a", "b"} and "bit_mask" in sizes.function):
         return torch.tensor([source.below(2) for _ in range(n * h * w)]).bool().reshape(n, h, w)
     if name == "probabilities":
         return reals(n, 2, 3).abs().clamp(max=1)
     if name == "points":
-        return reals(n, 2).double()
+        return reals(n * sizes.corners, 2).double()
     if name in {"features", "input"}:
         return reals(1, 2, h, w)
     if name == "rois":
         return torch.cat([torch.zeros(n, 1), reals(n, 4)], dim=1)
-    if "cxcywha" in name or "rotated" in name:
+    if name == "heatmaps":
+        return reals(n, 3, h, w)
+    if "cxcywha" in name or ("rotated" in sizes.function and name in {"a", "b"}):
         return reals(n, 5)
     if name in {"columns", "rows"}:
         return torch.arange(w if name == "columns" else h + 1, dtype=torch.int32)

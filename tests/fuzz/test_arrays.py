@@ -1,6 +1,7 @@
 """Operators called with arrays of any kind raise Python errors and never end the process."""
 
 import importlib.util
+import warnings
 from pathlib import Path
 
 from hypothesis import given
@@ -23,11 +24,13 @@ def test_calls_reach_results():
     returned = 0
     for seed in range(1000):
         data = arrays_fuzz.random.Random(seed).randbytes(120)
-        function, arguments, keywords = arrays_fuzz.public_call(arrays_fuzz.Bytes(data))
-        try:
-            function(*arguments, **keywords)
-        except arrays_fuzz.ALLOWED:
-            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's notes on odd arrays
+            function, arguments, keywords = arrays_fuzz.public_call(arrays_fuzz.Bytes(data))
+            try:
+                function(*arguments, **keywords)
+            except arrays_fuzz.ALLOWED:
+                continue
         returned += 1
 
     assert returned > 50
