@@ -38,6 +38,7 @@ LEVELS = {
 }
 
 FILES = sorted(PACKAGE.rglob("*.py"))
+CORE = sorted(path for path in (PACKAGE.parent / "cpp").rglob("*.*") if path.is_file())
 
 
 def _room(module: str) -> str | None:
@@ -85,6 +86,15 @@ def test_no_relative_imports_and_small_rooms(path):
     assert [] == relative
     assert text.count("\n") <= 600
     assert path.stem not in {"utils", "util", "common", "helpers", "misc"}
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(PACKAGE.parent)))
+def test_core_files_are_small_and_narrow(path):
+    """Files of the compiled core stay under 600 lines of at most 100 characters."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+
+    assert len(lines) <= 600
+    assert [] == [number for number, line in enumerate(lines, start=1) if len(line) > 100]
 
 
 def test_importing_geodet_loads_torch_numpy_and_attrs_only():

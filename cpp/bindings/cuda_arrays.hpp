@@ -44,7 +44,8 @@ class DeviceArray {
   template <typename T>
   T* data(int rank) const {
     if (!holds(type_string<std::remove_const_t<T>>())) {
-      throw py::type_error(name_ + ": expected type " + type_string<std::remove_const_t<T>>() + ", got " + type_);
+      throw py::type_error(name_ + ": expected type " + type_string<std::remove_const_t<T>>() +
+                           ", got " + type_);
     }
     if (shape_.size() != static_cast<std::size_t>(rank)) {
       throw py::value_error(name_ + ": expected rank " + std::to_string(rank) + ", got " +

@@ -123,8 +123,9 @@ GEODET_TEST(iou_of_huge_boxes_stays_in_range) {
 GEODET_TEST(box_measures_of_odd_boxes_are_numbers) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const float inf = std::numeric_limits<float>::infinity();
-  const std::vector<float> odd = {0,    0,    4,   4,   nan, 0,     0,     nan, -inf, -inf, inf, inf,
-                                  -3e38f, -3e38f, 3e38f, 3e38f, 9, 9, 1, 1, 2, 2, 2, 2};
+  const std::vector<float> odd = {0,    0,   4,   4,      nan,    0,     0,     nan,
+                                  -inf, -inf, inf, inf,   -3e38f, -3e38f, 3e38f, 3e38f,
+                                  9,    9,   1,   1,      2,      2,     2,     2};
   for (const BoxMeasure measure : kMeasures) {
     bool sound = true;
     for (const float value : matrix(measure, odd, odd, 1)) sound = sound && value >= -1.5f;

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from geodet import _check
-from geodet.errors import BackendError, ShapeError
+from geodet.errors import MissingDependencyError, ShapeError
 
 __all__ = ["deform_conv2d"]
 
@@ -42,7 +42,7 @@ def deform_conv2d(
     Returns:
         [b, d, oh, ow].
     Raises:
-        BackendError: torchvision is not installed, or does not fit the installed torch.
+        MissingDependencyError: torchvision is not installed, or does not fit the installed torch.
         ShapeError, DtypeError, DeviceError: the tensors do not fit each other.
     Empty: b = 0 gives [0, d, oh, ow].
     Reference: Dai et al. 2017, "Deformable Convolutional Networks"; Zhu et al. 2019, "Deformable
@@ -66,7 +66,7 @@ def _torchvisions() -> Callable[..., Tensor]:
     try:
         from torchvision.ops import deform_conv2d as kernel  # noqa: PLC0415 - optional, heavy
     except (ImportError, RuntimeError) as error:  # RuntimeError: built for another torch
-        raise BackendError(
+        raise MissingDependencyError(
             "deform_conv2d runs torchvision's kernels, and torchvision could not be imported "
             f"({error}). Install the one that fits your torch: `pip install torchvision`."
         ) from error

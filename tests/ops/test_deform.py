@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from geodet.errors import BackendError, DtypeError, ShapeError
+from geodet.errors import DtypeError, MissingDependencyError, ShapeError
 from geodet.ops import deform_conv2d
 
 
@@ -89,7 +89,7 @@ def test_missing_torchvision_is_said_with_the_command_that_installs_it(monkeypat
     features, offsets, weight, _ = problem()
     monkeypatch.setitem(sys.modules, "torchvision", None)
     monkeypatch.setitem(sys.modules, "torchvision.ops", None)
-    with pytest.raises(BackendError, match="`pip install torchvision`"):
+    with pytest.raises(MissingDependencyError, match="`pip install torchvision`"):
         deform_conv2d(features, offsets, weight, padding=(1, 1))
 
 

@@ -1,7 +1,7 @@
 // Convex hulls of sets of points, and the smallest rectangles around them.
 //
-// Set i is points offsets[i] up to offsets[i + 1] of [p, 2] x, y; order and repetition mean nothing;
-// coordinates below 1e-100 count as 0.
+// Set i is points offsets[i] up to offsets[i + 1] of [p, 2] x, y; order and repetition mean
+// nothing; coordinates below 1e-100 count as 0.
 #pragma once
 
 #include <cstdint>

@@ -56,9 +56,9 @@ struct ClipScratch {
 // Cuts every part to the window x1, y1, x2, y2 and appends what is left to `out`, which has room
 // for clipped_size of each part; mask_ends [n]: how many parts there are up to and with
 // each mask. A part may come apart into several; a hole that touches the border becomes part of the
-// outline. Parts that lie inside are copied as they are; of rings that are cut, those without area are
-// left out. Exact but for the rounding of new points, where rings do not cross themselves or each
-// other.
+// outline. Parts that lie inside are copied as they are; of rings that are cut, those without area
+// are left out. Exact but for the rounding of new points, where rings do not cross themselves or
+// each other.
 // Method: each border in turn; crossings are joined in order along it (Weiler & Atherton 1977).
 Status clip_polygons(PolygonBatch polygons, const double* window, ClipScratch scratch,
                      PartList* out, std::int64_t* mask_ends) noexcept;

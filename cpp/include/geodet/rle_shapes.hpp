@@ -35,7 +35,8 @@ void paint_labels(SegmentBatch batch, const std::int32_t* segment_labels, std::i
 //   sizes [c]: number of segments of each component.
 void count_component_segments(SegmentBatch batch, const std::int32_t* labels,
                               const std::int64_t* component_offsets, std::int64_t* sizes) noexcept;
-//   slot_offsets [c]: room for 2 * size + 1 runs each; ends [c]: scratch; lengths [c]: runs of each.
+//   slot_offsets [c]: room for 2 * size + 1 runs each; ends [c]: scratch;
+//   lengths [c]: runs of each.
 void write_components(SegmentBatch batch, const std::int32_t* labels,
                       const std::int64_t* component_offsets, std::int64_t height,
                       std::int64_t num_pixels, const std::int64_t* slot_offsets,

@@ -2,8 +2,8 @@
 // of a feature map (He et al. 2017, "Mask R-CNN", section 3). roi_sampling.hpp says where the
 // samples lie.
 //
-// Feature maps are [images, channels, height, width] unless said otherwise; rois are rows image, x1,
-// y1, x2, y2 in input pixels. All arrays are row-major and contiguous.
+// Feature maps are [images, channels, height, width] unless said otherwise; rois are rows image,
+// x1, y1, x2, y2 in input pixels. All arrays are row-major and contiguous.
 #pragma once
 
 #include <cstdint>

@@ -140,7 +140,8 @@ GEODET_INLINE std::int64_t highest_cell(const T* map, std::int64_t count) {
 
 template <typename T>
 GEODET_INLINE HeatmapPeak<T> find_peak(const Stretch<T>& s) {
-  HeatmapPeak<T> best{-std::numeric_limits<T>::infinity(), std::numeric_limits<std::int64_t>::max()};
+  HeatmapPeak<T> best{-std::numeric_limits<T>::infinity(),
+                      std::numeric_limits<std::int64_t>::max()};
   // A good start lets nearly all other cells be passed over.
   const std::int64_t start = highest_cell(s.map, s.side * s.side);
   const std::int64_t row = start / s.side, column = start % s.side;

@@ -77,7 +77,8 @@ void read_words(const char* text, std::int64_t size, std::int32_t* counts, TextC
   std::int64_t before = counts[2];
   while (at->character + kWordBytes <= size) {
     std::uint64_t word;
-    std::memcpy(&word, text + at->character, sizeof(word));  // little-endian, as all that we build for
+    // Little-endian, as all that we build for.
+    std::memcpy(&word, text + at->character, sizeof(word));
     word -= kAlphabetStart * kOnes;
     std::uint64_t stops = ~word & (kMoreBit * kOnes);
     // Not even one number, or one of eight groups, or a character outside of the alphabet.

@@ -146,7 +146,9 @@ class TapPlan {
       if (end_ < stop) break;
     }
     parallel_for(end_ - begin_, kCellsPerItem, used >= kParallelPlan ? num_threads : 1,
-                 [&](std::int64_t first, std::int64_t last) { fill(begin_ + first, begin_ + last); });
+                 [&](std::int64_t first, std::int64_t last) {
+                   fill(begin_ + first, begin_ + last);
+                 });
     total_taps_ = 0;
     for (std::int64_t i = 0; i < s_.images; ++i) uses_[i] = use_of(i);
   }
