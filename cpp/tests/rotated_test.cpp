@@ -130,7 +130,9 @@ GEODET_TEST(rotated_boxes_that_are_not_finite_overlap_nothing) {
       std::vector<float> boxes{0, 0, 4, 4, 0, 0, 0, 4, 4, 0};
       boxes[5 + k] = odd;
       for (const RotatedOverlap quantity : {RotatedOverlap::kIou, RotatedOverlap::kGiou}) {
-        GEODET_EXPECT(matrix(boxes, boxes, quantity, 1) == std::vector<float>{1, 0, 0, 0});
+        const float none = quantity == RotatedOverlap::kGiou ? -1.0f : 0.0f;
+        const std::vector<float> expected{1, none, none, none};
+        GEODET_EXPECT(matrix(boxes, boxes, quantity, 1) == expected);
       }
     }
   }
