@@ -179,6 +179,21 @@ def test_overlaps_of_many_layers_and_threads():
         ops.pairwise_rle_iou(*batch, *batch, height=96)
 
 
+def test_iou_of_one_row_of_two_billion_pixels_is_told_from_its_runs():
+    """Masks of few runs and very many columns take neither the time nor the memory of columns."""
+    resource = pytest.importorskip("resource")
+    width = 2**31 - 1
+    counts = torch.tensor([0, width, 5, width - 5, 0, 10, width - 10], dtype=torch.int32)
+    batch = (counts, torch.tensor([0, 2, 4, 7]))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    table = ops.pairwise_rle_iou(*batch, *batch, height=1)
+
+    assert table.diagonal().tolist() == [1, 1, 1]
+    assert table[1].tolist() == [(width - 5) / width, 1, 5 / width]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20  # KiB: 1 GiB
+
+
 @given(st.lists(st.integers(0, 2**31 - 1), max_size=40), st.data())
 def test_texts_of_any_runs_are_read_and_broken_ones_refused(runs, data):
     """Numbers of every length come back; one spoiled character never gives other runs silently."""

@@ -19,8 +19,15 @@ constexpr std::int32_t kMaxLayers = 8;
 // layers is a call and one sixth of a run a column.
 constexpr std::int64_t kColumnsPerRun = 6;
 constexpr std::int64_t kColumnsPerCall = 32;
+// A mask of more whole columns than this is compared run by run: one run of an image of one row may
+// stand for 2^31 columns.
+constexpr std::int64_t kMaxColumnsPerRun = 64;
+constexpr std::int64_t kMaxColumns = 4096;
 
 MaskStrips plan_strips(Runs runs, std::int64_t height, std::int64_t begin) {
+  if (runs_area(runs) / height > kMaxColumns + kMaxColumnsPerRun * runs.count) {
+    return {begin, 0, 0, 0};
+  }
   std::int32_t x1 = 0;
   std::int32_t x2 = 0;  // beyond the last column with a pixel
   std::int64_t segments = 0;
