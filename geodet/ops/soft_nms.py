@@ -52,6 +52,7 @@ def soft_nms(
     Empty: n = 0 gives [0] and [0].
     Reference: Bodla et al. 2017, "Soft-NMS - Improving Object Detection With One Line of Code".
     """
+    _check_boxes(xyxy, scores)
     return _suppress(xyxy, scores, None, method, (iou_threshold, sigma, min_score))
 
 
@@ -79,6 +80,7 @@ def batched_soft_nms(
         InvalidValueError: a number or the method is not as above.
     Empty: n = 0 gives [0] and [0].
     """
+    _check_boxes(xyxy, scores)
     _check.check_dtype("groups", _check.check_shape("groups", groups, len(xyxy)), torch.int64)
     _check.check_same_device(("xyxy", "groups"), (xyxy, groups))
     return _suppress(xyxy, scores, groups, method, (iou_threshold, sigma, min_score))
@@ -91,15 +93,18 @@ def _suppress(
     method: str,
     numbers: tuple[float, float, float],
 ) -> tuple[Tensor, Tensor]:
-    _check.check_floating("xyxy", _check.check_shape("xyxy", xyxy, "n", 4))
-    _check.check_floating("scores", _check.check_shape("scores", scores, len(xyxy)))
-    _check.check_same_device(("xyxy", "scores"), (xyxy, scores))
     _check_settings(method, *numbers)
     wide = torch.promote_types(torch.promote_types(xyxy.dtype, scores.dtype), torch.float32)
     kept, decayed = _soft_nms(
         xyxy.to(wide), scores.to(wide), groups, *map(float, numbers), method == "gaussian"
     )
     return kept, decayed.to(scores.dtype)
+
+
+def _check_boxes(xyxy: Tensor, scores: Tensor) -> None:
+    _check.check_floating("xyxy", _check.check_shape("xyxy", xyxy, "n", 4))
+    _check.check_floating("scores", _check.check_shape("scores", scores, len(xyxy)))
+    _check.check_same_device(("xyxy", "scores"), (xyxy, scores))
 
 
 def _check_settings(method: str, iou_threshold: float, sigma: float, min_score: float) -> None:
