@@ -23,6 +23,5 @@ void bind_rle_algebra(pybind11::module_& module);
 void bind_rle_morphology(pybind11::module_& module);
 void bind_rle_shapes(pybind11::module_& module);
 void bind_rotated(pybind11::module_& module);
-void bind_rotated_nms(pybind11::module_& module);
 
 }  // namespace geodet::bindings

@@ -23,5 +23,4 @@ PYBIND11_MODULE(_core, module) {
   geodet::bindings::bind_rle_morphology(module);
   geodet::bindings::bind_rle_shapes(module);
   geodet::bindings::bind_rotated(module);
-  geodet::bindings::bind_rotated_nms(module);
 }

@@ -16,6 +16,5 @@ void bind_rle(pybind11::module_& module);
 void bind_paste(pybind11::module_& module);
 void bind_roi_align(pybind11::module_& module);
 void bind_rotated(pybind11::module_& module);
-void bind_rotated_nms(pybind11::module_& module);
 
 }  // namespace geodet::bindings

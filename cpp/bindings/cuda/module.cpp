@@ -19,5 +19,4 @@ PYBIND11_MODULE(_core_cuda, module) {
   geodet::bindings::bind_paste(module);
   geodet::bindings::bind_roi_align(module);
   geodet::bindings::bind_rotated(module);
-  geodet::bindings::bind_rotated_nms(module);
 }
