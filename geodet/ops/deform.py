@@ -7,6 +7,7 @@ kw kernel size, h and w map size, oh and ow output size.
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from geodet import _check
@@ -29,7 +30,7 @@ def deform_conv2d(
     """Convolution whose kernel points are moved by learned offsets, version 1 or 2.
 
     Differentiable in every tensor, on CPU and CUDA, wherever torchvision is. Samples outside the
-    map count as 0.
+    map count as 0, and so does one whose offset is NaN.
 
     Args:
         features: [b, c, h, w] float.
@@ -52,7 +53,7 @@ def deform_conv2d(
     _check_sizes(features, offsets, weight, (stride, padding, dilation))
     return _torchvisions()(
         features,
-        offsets,
+        _without_nan(features, offsets, weight, padding, dilation),
         weight,
         bias,
         stride=stride,
@@ -72,6 +73,22 @@ def _torchvisions() -> Callable[..., Tensor]:
         ) from error
     convolve: Callable[..., Tensor] = kernel
     return convolve
+
+
+def _without_nan(
+    features: Tensor,
+    offsets: Tensor,
+    weight: Tensor,
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+) -> Tensor:
+    """Offsets whose NaNs and infinities point beyond the map; the others as they are.
+
+    torchvision reads memory at a NaN turned into an integer, which may end the process.
+    """
+    extents = [step * kernel for step, kernel in zip(dilation, weight.shape[2:], strict=True)]
+    beyond = 2.0 * (max(*features.shape[2:], 1) + max(padding) + max(extents) + 1)
+    return torch.nan_to_num(offsets, nan=beyond, posinf=beyond, neginf=-beyond)
 
 
 def _check_inputs(

@@ -69,6 +69,23 @@ def test_gradients_equal_differences(modulated):
     assert torch.autograd.gradcheck(convolved, tensors, fast_mode=True)
 
 
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")])
+def test_offsets_that_are_no_numbers_sample_nothing(odd):
+    """They count as far outside, forward and backward; torchvision alone may end the process."""
+    features, offsets, weight, modulation = problem()
+    outside, broken = offsets.clone(), offsets.clone()
+    outside[:, ::3], broken[:, ::3] = 1e4, odd
+    broken.requires_grad_()
+    expected = deform_conv2d(features, outside, weight, modulation=modulation, padding=(1, 1))
+
+    found = deform_conv2d(features, broken, weight, modulation=modulation, padding=(1, 1))
+    (grad,) = torch.autograd.grad(found.sum(), broken)
+
+    assert torch.equal(found, expected)
+    assert grad.isfinite().all()
+    assert (grad[:, ::3] == 0).all()
+
+
 def test_wrong_arguments_are_named():
     """Each mistake is reported with the argument's name and what was expected."""
     features, offsets, weight, modulation = problem()
