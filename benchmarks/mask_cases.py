@@ -8,11 +8,17 @@ import torch
 from box_cases import IMAGE_HW, random_boxes
 from polygon_cases import COUNT, blobs, flat_polygons, outlines, same_arrays, same_rles
 from pycocotools import mask as coco_mask
+from scaled_peer import ScaledPeer
 from timing import OURS, Comparison
 from torch import Tensor
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 from geodet import ops
+
+PASTE_YARDSTICK = "torchvision paste, yardstick"
+# Published medians in ms by threads: Detectron2's pasting, the same with pycocotools' encoding, and
+# torchvision's pasting beside them.
+PUBLISHED_MS = {1: (60.0, 124.0, 389.0), 2: (45.0, 109.0, 260.0)}
 
 
 def cases() -> Iterator[tuple[str, Callable[[], Comparison]]]:
@@ -158,6 +164,23 @@ def grid_sample_paste(masks: Tensor, boxes: Tensor) -> Tensor:
     return sampled[:, 0] >= 0.5
 
 
+def torchvisions_paste(masks: Tensor, boxes: Tensor) -> Tensor:
+    """Pasting by torchvision, which rounds boxes to whole pixels."""
+    return paste_masks_in_image(masks[:, None], boxes, IMAGE_HW)[:, 0] >= 0.5
+
+
+def _detectron2(*, to_rle: bool) -> tuple[ScaledPeer, ...]:
+    dense, encoded, yardstick = PUBLISHED_MS[min(torch.get_num_threads(), 2)]
+    return (
+        ScaledPeer(
+            name="Detectron2, scaled",
+            reference_ms=encoded if to_rle else dense,
+            yardstick=PASTE_YARDSTICK,
+            yardstick_reference_ms=yardstick,
+        ),
+    )
+
+
 def _few_differ(ours: object, theirs: object) -> bool:
     """Equal but for pixels whose probability is 0.5 up to rounding."""
     return float((ours != theirs).sum()) <= 1e-5 * ours.numel()
@@ -170,10 +193,12 @@ def _paste() -> Comparison:
         ways={
             OURS: lambda: ops.paste_masks(soft, boxes, IMAGE_HW),
             "torch grid_sample": lambda: grid_sample_paste(soft, boxes),
-            "torchvision": lambda: paste_masks_in_image(soft[:, None], boxes, IMAGE_HW) >= 0.5,
+            "torchvision": lambda: torchvisions_paste(soft, boxes),
+            PASTE_YARDSTICK: lambda: torchvisions_paste(soft, boxes),
         },
         agree=_few_differ,
         other_answer=frozenset({"torchvision"}),
+        scaled=_detectron2(to_rle=False),
     )
 
 
@@ -190,7 +215,7 @@ def _paste_to_rle() -> Comparison:
         return _encoded(grid_sample_paste(soft, boxes))
 
     def torchvisions() -> object:
-        return _encoded(paste_masks_in_image(soft[:, None], boxes, IMAGE_HW)[:, 0] >= 0.5)
+        return _encoded(torchvisions_paste(soft, boxes))
 
     return Comparison(
         name="paste 28x28 to RLE",
@@ -198,10 +223,12 @@ def _paste_to_rle() -> Comparison:
             OURS: lambda: ops.paste_masks_to_rle(soft, boxes, IMAGE_HW),
             "grid_sample, pycocotools": theirs,
             "torchvision, pycocotools": torchvisions,
+            PASTE_YARDSTICK: lambda: torchvisions_paste(soft, boxes),
         },
         # Areas, since single pixels may differ by rounding.
         agree=lambda a, b: bool(
             (abs(ops.rle_area(*a).numpy() - coco_mask.area(b).astype(np.int64)) <= 2).all()
         ),
         other_answer=frozenset({"torchvision, pycocotools"}),
+        scaled=_detectron2(to_rle=True),
     )
