@@ -47,6 +47,17 @@ class ImageList(Structure):
                 )
 
     @classmethod
+    def empty(
+        cls,
+        *,
+        channels: int = 3,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> "ImageList":
+        """Return a batch of 0 images."""
+        return cls(torch.zeros((0, channels, 0, 0), device=device, dtype=dtype), ())
+
+    @classmethod
     def from_images(
         cls,
         images: Sequence[Tensor],
@@ -84,6 +95,34 @@ class ImageList(Structure):
         height, width = (-(-side // size_divisor) * size_divisor for side in (height, width))
         channels = images[0].shape[0]
         tensor = images[0].new_full((len(images), channels, height, width), pad_value)
+        for slot, image in zip(tensor, images, strict=True):
+            slot[:, : image.shape[1], : image.shape[2]].copy_(image)
+        return cls(tensor, sizes)
+
+    @classmethod
+    def cat(cls, batches: Sequence["ImageList"], *, pad_value: float = 0.0) -> "ImageList":
+        """Join batches; those that are smaller are padded further.
+
+        Args:
+            batches: at least one; channels, dtype and device must agree.
+            pad_value: what all padding of the result holds.
+        Returns:
+            All images in order, padded to the largest padded size.
+        Raises:
+            ShapeError: no batch is given, or channel counts differ.
+            DtypeError, DeviceError: batches differ in dtype or device.
+        Empty: batches without images count with their padded size.
+        """
+        if len(batches) == 0:
+            raise ShapeError("ImageList.cat: expected at least one batch; use ImageList.empty")
+        first = batches[0].tensor
+        for position, batch in enumerate(batches):
+            name = f"batches[{position}]"
+            _check_like(name, batch.tensor, "batches[0]", first)
+        height, width = (max(batch.tensor.shape[axis] for batch in batches) for axis in (2, 3))
+        sizes = [size for batch in batches for size in batch.sizes]
+        tensor = first.new_full((len(sizes), first.shape[1], height, width), pad_value)
+        images = (image for batch in batches for image in batch)
         for slot, image in zip(tensor, images, strict=True):
             slot[:, : image.shape[1], : image.shape[2]].copy_(image)
         return cls(tensor, sizes)
@@ -168,12 +207,17 @@ def _check_alike(images: Sequence[Tensor]) -> None:
         _check.check_shape(name, image, "c", "h", "w")
         if 0 in image.shape[1:]:
             raise ShapeError(f"{name}: expected at least one pixel, got {list(image.shape)}")
-        if image.shape[0] != images[0].shape[0]:
-            raise ShapeError(
-                f"{name}: expected {images[0].shape[0]} channels as images[0] has, got "
-                f"{image.shape[0]}; convert all images to one mode when they are decoded"
-            )
-        if image.dtype != images[0].dtype:
-            raise DtypeError(f"{name}: expected {images[0].dtype} as images[0], got {image.dtype}")
-        if image.device != images[0].device:
-            raise DeviceError(f"{name} is on {image.device}, images[0] on {images[0].device}")
+        _check_like(name, image, "images[0]", images[0])
+
+
+def _check_like(name: str, tensor: Tensor, first: str, like: Tensor) -> None:
+    """Check channels (third from last), dtype and device against another tensor's."""
+    if tensor.shape[-3] != like.shape[-3]:
+        raise ShapeError(
+            f"{name}: expected {like.shape[-3]} channels as {first} has, got {tensor.shape[-3]}; "
+            "convert all images to one mode when they are decoded"
+        )
+    if tensor.dtype != like.dtype:
+        raise DtypeError(f"{name}: expected {like.dtype} as {first}, got {tensor.dtype}")
+    if tensor.device != like.device:
+        raise DeviceError(f"{name} is on {tensor.device}, {first} on {like.device}")

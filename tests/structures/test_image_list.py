@@ -119,3 +119,36 @@ def test_wrong_arguments_are_refused():
         ImageList(torch.zeros(1, 3, 2, 2), ((2, 2),))
     with pytest.raises(IndexError, match="image 2 is out of range for 2 images"):
         ImageList.from_images(images())[2]
+
+
+@given(batch=gt.image_lists(), cut=st.integers(0, 8))
+def test_batches_that_are_cut_and_joined_come_back(batch, cut):
+    """Joining keeps images, sizes and the padded size; all padding holds the value asked for."""
+    joined = ImageList.cat([batch[:cut], batch[cut:]], pad_value=7.0)
+
+    assert joined.sizes == batch.sizes
+    assert joined.tensor.shape == batch.tensor.shape
+    assert all(torch.equal(a, b) for a, b in zip(joined, batch, strict=True))
+    padding = joined.tensor.movedim(1, -1)[joined.padding_mask()]
+    assert (padding == 7).all()
+
+
+def test_joined_batches_take_the_largest_padded_size():
+    """Smaller batches are padded further; one without images counts with its size."""
+    small, large = ImageList.from_images(images()[:1]), ImageList.from_images(images()[1:])
+
+    joined = ImageList.cat([small, large, ImageList.empty()])
+
+    assert joined.tensor.shape == (2, 3, 6, 7)
+    assert joined.padding_mask().sum() == 2 * 6 * 7 - 4 * 7 - 6 * 2
+    assert ImageList.cat([ImageList.empty(channels=4)]).tensor.shape == (0, 4, 0, 0)
+
+
+def test_batches_that_do_not_fit_are_named():
+    """Nothing at all, and mixed channel counts or dtypes, are errors."""
+    with pytest.raises(ShapeError, match="expected at least one batch"):
+        ImageList.cat([])
+    with pytest.raises(ShapeError, match=r"batches\[1\]: expected 3 channels as batches\[0\]"):
+        ImageList.cat([ImageList.empty(), ImageList.empty(channels=1)])
+    with pytest.raises(DtypeError, match=r"batches\[1\]: expected torch.float32"):
+        ImageList.cat([ImageList.empty(), ImageList.empty(dtype=torch.float64)])
