@@ -123,9 +123,11 @@ GEODET_HD inline bool may_have_gradient(const RotatedRect& a, const RotatedRect&
 GEODET_HD inline PairGradient rotated_overlap_gradient(const RotatedRect& a, const RotatedRect& b,
                                                        RotatedOverlap quantity, double weight) {
   if (!is_finite(a) || !is_finite(b) || weight == 0) return {{0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}};
-  if (comes_first(a, b)) return ordered_gradient(a, b, quantity, weight);
-  const PairGradient swapped = ordered_gradient(b, a, quantity, weight);
-  return {swapped.second, swapped.first};
+  const bool ordered = comes_first(a, b);
+  // One call in the text: compilers unfold it, and it is long.
+  const PairGradient pair = ordered_gradient(ordered ? a : b, ordered ? b : a, quantity, weight);
+  if (ordered) return pair;
+  return {pair.second, pair.first};
 }
 
 GEODET_HD inline void add(BoxGradient& sum, const BoxGradient& term) {

@@ -15,6 +15,12 @@ struct Weights {
   std::int64_t column_stride;
 };
 
+// Compiled once for each architecture instead of into every kernel, which took minutes.
+__device__ __noinline__ PairGradient pair_gradient(const RotatedRect& a, const RotatedRect& b,
+                                                   RotatedOverlap quantity, double weight) {
+  return rotated_overlap_gradient(a, b, quantity, weight);
+}
+
 // One block a row: its threads share the columns, then their sums are added in a tree of fixed
 // shape, so that results do not change from run to run.
 template <typename T>
@@ -31,7 +37,7 @@ __global__ void sum_rows_kernel(const T* rows, std::int64_t num_rows, const T* c
       if (weight == 0) continue;
       const RotatedRect column = make_rotated_rect(columns + 5 * j);
       if (!may_have_gradient(row, column, quantity)) continue;
-      add(sum, rotated_overlap_gradient(row, column, quantity, weight).first);
+      add(sum, pair_gradient(row, column, quantity, weight).first);
     }
     sums[threadIdx.x] = sum;
     __syncthreads();
@@ -49,8 +55,8 @@ __global__ void matched_kernel(const T* a, const T* b, std::int64_t n, RotatedOv
                                const T* grad, double limit, T* grad_a, T* grad_b) {
   for (std::int64_t i = first_item(); i < n; i += item_stride()) {
     const PairGradient pair =
-        rotated_overlap_gradient(make_rotated_rect(a + 5 * i), make_rotated_rect(b + 5 * i),
-                                 quantity, static_cast<double>(grad[i]));
+        pair_gradient(make_rotated_rect(a + 5 * i), make_rotated_rect(b + 5 * i), quantity,
+                      static_cast<double>(grad[i]));
     write_gradient(pair.first, limit, grad_a + 5 * i);
     write_gradient(pair.second, limit, grad_b + 5 * i);
   }
