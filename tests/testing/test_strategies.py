@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis.errors import InvalidArgument
+from torch.utils._pytree import tree_leaves
 
 from geodet import BitMasks, Boxes, ImageSize, PolygonMasks, RleMasks, RoiMasks, RotatedBoxes
 from geodet import testing as gt
@@ -253,7 +254,9 @@ SHRUNK = {
     "turned box": (
         gt.rotated_boxes(),
         lambda b: some(b.angles_deg() > 10),
-        lambda b: b.cxcywha.tolist() == [[0, 0, 0, 0, 45]],
+        # The smallest eighth of a turn, or the smallest of all angles: which of the two ways to
+        # draw an angle came up first decides.
+        lambda b: b.cxcywha.tolist() in ([[0, 0, 0, 0, 45]], [[0, 0, 0, 0, 10.125]]),
     ),
     "bit mask": (
         gt.bit_masks(),
@@ -310,7 +313,7 @@ def test_failures_shrink_to_small_examples(case):
     """What a failing test would show is the smallest table with the property and nothing else."""
     strategy, condition, is_small = SHRUNK[case]
     found = find(strategy, condition, settings=SHRINK)
-    assert is_small(found), found
+    assert is_small(found), (found, tree_leaves(found))
 
 
 @given(gt.boxes(image_size=ImageSize(5, 9), min_rows=2, max_rows=2, dtype=torch.float64))
