@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from geodet import _check, ops
+from geodet.errors import DtypeError
 from geodet.structures import _box_formats
 from geodet.structures._table import Table, fail_at_first, register, rounded
 from geodet.structures.image_size import ImageSize
@@ -198,7 +199,7 @@ class Boxes(Table):
     def same_region(self, other: "Boxes", *, atol: float = 1e-3) -> Tensor:
         """[n] bool, True where row i of both covers the same points up to `atol` pixels a side."""
         _check.check_rows("other", len(other), len(self), "as many as these boxes")
-        return ((self.xyxy - other.xyxy).abs() <= atol).all(1)
+        return ((self.xyxy - _xyxy_of(other)).abs() <= atol).all(1)
 
     def same_orientation(self, other: "Boxes", *, atol_deg: float = 1e-3) -> Tensor:
         """[n] bool, True throughout: the top of every horizontal box is up."""
@@ -260,59 +261,59 @@ class Boxes(Table):
             DeviceError: the boxes live on different devices.
         Empty: n = 0 or m = 0 gives a [n, m] tensor.
         """
-        return ops.pairwise_box_iou(self.xyxy, other.xyxy)
+        return ops.pairwise_box_iou(self.xyxy, _xyxy_of(other))
 
     def matched_iou(self, other: "Boxes") -> Tensor:
         """[n] in [0, 1], intersection over union of row i and row i of `other`."""
-        return ops.matched_box_iou(self.xyxy, other.xyxy)
+        return ops.matched_box_iou(self.xyxy, _xyxy_of(other))
 
     def pairwise_intersection(self, other: "Boxes") -> Tensor:
         """[n, m] square pixels that every pair has in common."""
-        return ops.pairwise_box_intersection(self.xyxy, other.xyxy)
+        return ops.pairwise_box_intersection(self.xyxy, _xyxy_of(other))
 
     def matched_intersection(self, other: "Boxes") -> Tensor:
         """[n] square pixels that row i and row i of `other` have in common."""
-        return ops.matched_box_intersection(self.xyxy, other.xyxy)
+        return ops.matched_box_intersection(self.xyxy, _xyxy_of(other))
 
     def pairwise_ioa(self, other: "Boxes") -> Tensor:
         """[n, m] in [0, 1], intersection over the area of `other`: the part of it that is here."""
-        return ops.pairwise_box_ioa(self.xyxy, other.xyxy)
+        return ops.pairwise_box_ioa(self.xyxy, _xyxy_of(other))
 
     def matched_ioa(self, other: "Boxes") -> Tensor:
         """[n] in [0, 1], the part of row i of `other` that lies in row i."""
-        return ops.matched_box_ioa(self.xyxy, other.xyxy)
+        return ops.matched_box_ioa(self.xyxy, _xyxy_of(other))
 
     def pairwise_giou(self, other: "Boxes") -> Tensor:
         """[n, m] in [-1, 1], IoU minus the part of the enclosing box that is in neither."""
-        return ops.pairwise_box_giou(self.xyxy, other.xyxy)
+        return ops.pairwise_box_giou(self.xyxy, _xyxy_of(other))
 
     def matched_giou(self, other: "Boxes") -> Tensor:
         """[n] in [-1, 1], generalised IoU of row i and row i of `other`."""
-        return ops.matched_box_giou(self.xyxy, other.xyxy)
+        return ops.matched_box_giou(self.xyxy, _xyxy_of(other))
 
     def pairwise_diou(self, other: "Boxes") -> Tensor:
         """[n, m] in [-1, 1], IoU minus the squared, relative distance of the centres."""
-        return ops.pairwise_box_diou(self.xyxy, other.xyxy)
+        return ops.pairwise_box_diou(self.xyxy, _xyxy_of(other))
 
     def matched_diou(self, other: "Boxes") -> Tensor:
         """[n] in [-1, 1], distance IoU of row i and row i of `other`."""
-        return ops.matched_box_diou(self.xyxy, other.xyxy)
+        return ops.matched_box_diou(self.xyxy, _xyxy_of(other))
 
     def pairwise_ciou(self, other: "Boxes") -> Tensor:
         """[n, m] in (-1.5, 1], distance IoU minus a penalty on different aspect ratios."""
-        return ops.pairwise_box_ciou(self.xyxy, other.xyxy)
+        return ops.pairwise_box_ciou(self.xyxy, _xyxy_of(other))
 
     def matched_ciou(self, other: "Boxes") -> Tensor:
         """[n] in (-1.5, 1], complete IoU of row i and row i of `other`."""
-        return ops.matched_box_ciou(self.xyxy, other.xyxy)
+        return ops.matched_box_ciou(self.xyxy, _xyxy_of(other))
 
     def pairwise_distance(self, other: "Boxes") -> Tensor:
         """[n, m] pixels between every pair; 0 where they touch or overlap."""
-        return ops.pairwise_box_distance(self.xyxy, other.xyxy)
+        return ops.pairwise_box_distance(self.xyxy, _xyxy_of(other))
 
     def matched_distance(self, other: "Boxes") -> Tensor:
         """[n] pixels between row i and row i of `other`; 0 where they touch or overlap."""
-        return ops.matched_box_distance(self.xyxy, other.xyxy)
+        return ops.matched_box_distance(self.xyxy, _xyxy_of(other))
 
     def validated(self, *, size: ImageSize | None = None, where: str = "") -> Self:
         """Return the boxes when every value is sound.
@@ -339,3 +340,12 @@ class Boxes(Table):
     def _from_xy(self, x: Tensor, y: Tensor) -> Self:
         """Interleave [n, 2] left/right and [n, 2] top/bottom."""
         return type(self)(torch.stack((x, y), dim=2).flatten(1))
+
+
+def _xyxy_of(other: object) -> Tensor:
+    """Coordinates of the other side of a measure, which must be of the same kind."""
+    if not isinstance(other, Boxes):
+        raise DtypeError(
+            f"other: expected Boxes, got {type(other).__name__}; turn this side with to_rotated()"
+        )
+    return other.xyxy

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from geodet import _check, ops
+from geodet.errors import DtypeError
 from geodet.ops._angles import cos_sin_deg
 from geodet.structures import _angle_conventions as conventions
 from geodet.structures._rotated_formats import RotatedFormats
@@ -201,7 +202,7 @@ class RotatedBoxes(RotatedFormats):
     def same_orientation(self, other: "RotatedBoxes", *, atol_deg: float = 1e-3) -> Tensor:
         """[n] bool, True where the tops of row i of both point the same way, full turns aside."""
         _check.check_rows("other", len(other), len(self), "as many as these boxes")
-        off = torch.remainder(self.cxcywha[:, 4] - other.cxcywha[:, 4] + 180, 360) - 180
+        off = torch.remainder(self.cxcywha[:, 4] - _cxcywha_of(other)[:, 4] + 180, 360) - 180
         return off.abs() <= atol_deg
 
     def normalize_angles(self) -> Self:
@@ -276,11 +277,11 @@ class RotatedBoxes(RotatedFormats):
 
     def pairwise_intersection(self, other: "RotatedBoxes") -> Tensor:
         """[n, m] square pixels that every pair has in common."""
-        return ops.pairwise_rotated_intersection(self.cxcywha, other.cxcywha)
+        return ops.pairwise_rotated_intersection(self.cxcywha, _cxcywha_of(other))
 
     def matched_intersection(self, other: "RotatedBoxes") -> Tensor:
         """[n] square pixels that row i and row i of `other` have in common."""
-        return ops.matched_rotated_intersection(self.cxcywha, other.cxcywha)
+        return ops.matched_rotated_intersection(self.cxcywha, _cxcywha_of(other))
 
     def pairwise_iou(self, other: "RotatedBoxes") -> Tensor:
         """Intersection over union of every pair.
@@ -295,11 +296,11 @@ class RotatedBoxes(RotatedFormats):
             DeviceError: the boxes live on different devices.
         Empty: n = 0 or m = 0 gives a [n, m] tensor.
         """
-        return ops.pairwise_rotated_iou(self.cxcywha, other.cxcywha)
+        return ops.pairwise_rotated_iou(self.cxcywha, _cxcywha_of(other))
 
     def matched_iou(self, other: "RotatedBoxes") -> Tensor:
         """[n] in [0, 1], intersection over union of row i and row i of `other`."""
-        return ops.matched_rotated_iou(self.cxcywha, other.cxcywha)
+        return ops.matched_rotated_iou(self.cxcywha, _cxcywha_of(other))
 
     def pairwise_ioa(self, other: "RotatedBoxes") -> Tensor:
         """[n, m] in [0, 1], intersection over the area of `other`: the part of it that is here."""
@@ -311,27 +312,27 @@ class RotatedBoxes(RotatedFormats):
 
     def pairwise_giou(self, other: "RotatedBoxes") -> Tensor:
         """[n, m] in [-1, 1], IoU minus the part of the convex hull of both that is in neither."""
-        return ops.pairwise_rotated_giou(self.cxcywha, other.cxcywha)
+        return ops.pairwise_rotated_giou(self.cxcywha, _cxcywha_of(other))
 
     def matched_giou(self, other: "RotatedBoxes") -> Tensor:
         """[n] in [-1, 1], generalised IoU of row i and row i of `other`."""
-        return ops.matched_rotated_giou(self.cxcywha, other.cxcywha)
+        return ops.matched_rotated_giou(self.cxcywha, _cxcywha_of(other))
 
     def pairwise_diou(self, other: "RotatedBoxes") -> Tensor:
         """[n, m] in [-1, 1], IoU minus (distance of centres / diameter of both together)^2."""
-        return ops.pairwise_rotated_diou(self.cxcywha, other.cxcywha)
+        return ops.pairwise_rotated_diou(self.cxcywha, _cxcywha_of(other))
 
     def matched_diou(self, other: "RotatedBoxes") -> Tensor:
         """[n] in [-1, 1], distance IoU of row i and row i of `other`."""
-        return ops.matched_rotated_diou(self.cxcywha, other.cxcywha)
+        return ops.matched_rotated_diou(self.cxcywha, _cxcywha_of(other))
 
     def pairwise_distance(self, other: "RotatedBoxes") -> Tensor:
         """[n, m] pixels between every pair; 0 where they touch or overlap."""
-        return ops.pairwise_rotated_distance(self.cxcywha, other.cxcywha)
+        return ops.pairwise_rotated_distance(self.cxcywha, _cxcywha_of(other))
 
     def matched_distance(self, other: "RotatedBoxes") -> Tensor:
         """[n] pixels between row i and row i of `other`; 0 where they touch or overlap."""
-        return ops.matched_rotated_distance(self.cxcywha, other.cxcywha)
+        return ops.matched_rotated_distance(self.cxcywha, _cxcywha_of(other))
 
     def validated(self, *, where: str = "") -> Self:
         """Return the boxes when every value is sound.
@@ -375,3 +376,12 @@ def _share(intersection: Tensor, area: Tensor) -> Tensor:
     overlaps = intersection > 0
     share = intersection / torch.where(overlaps, area, torch.ones_like(intersection))
     return torch.where(overlaps, share.clamp(max=1), torch.zeros_like(share))
+
+
+def _cxcywha_of(other: object) -> Tensor:
+    """Coordinates of the other side of a measure, which must be of the same kind."""
+    if not isinstance(other, RotatedBoxes):
+        raise DtypeError(
+            f"other: expected RotatedBoxes, got {type(other).__name__}; turn it with to_rotated()"
+        )
+    return other.cxcywha

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 
-from geodet import Boxes, ImageSize, Region, RotatedBoxes, ShapeError
+from geodet import Boxes, DtypeError, ImageSize, Region, RotatedBoxes, ShapeError
 from geodet import testing as gt
 
 SIZE = ImageSize(9, 14)
@@ -357,6 +357,17 @@ def test_distance_iou_of_odd_rotated_boxes():
     half = RotatedBoxes(boxes.detach().half())
     assert half.matched_diou(half).dtype == torch.float16
     assert half[:0].pairwise_diou(half).shape == (0, 3)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_measures_of_two_kinds_are_refused(measure):
+    """Boxes against RotatedBoxes, either way round, is an error that says how to convert."""
+    upright = Boxes(torch.tensor([[0.0, 0, 2, 2]]))
+    for way in ("pairwise", "matched"):
+        with pytest.raises(DtypeError, match=r"expected Boxes, got RotatedBoxes.*to_rotated"):
+            getattr(upright, f"{way}_{measure}")(upright.to_rotated())
+        with pytest.raises(DtypeError, match=r"expected RotatedBoxes, got Boxes.*to_rotated"):
+            getattr(upright.to_rotated(), f"{way}_{measure}")(upright)
 
 
 @on_every_kind
