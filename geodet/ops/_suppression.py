@@ -11,6 +11,7 @@ from geodet import _check
 from geodet.errors import InvalidValueError
 from geodet.ops import _backend
 from geodet.ops._library import register
+from geodet.ops._precision import widened
 
 
 class Suppression(NamedTuple):
@@ -42,7 +43,7 @@ def register_suppression(name: str, boxes_name: str, columns: int) -> Suppressio
 def suppress(kind: Suppression, boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """Check the arguments of a suppression of one group, and run it."""
     _check_inputs(kind, boxes, scores, iou_threshold)
-    return kind.operator(_widened(boxes), _widened(scores), None, float(iou_threshold))
+    return kind.operator(widened(boxes), widened(scores), None, float(iou_threshold))
 
 
 def suppress_groups(
@@ -52,7 +53,7 @@ def suppress_groups(
     _check_inputs(kind, boxes, scores, iou_threshold)
     _check.check_dtype("groups", _check.check_shape("groups", groups, len(boxes)), torch.int64)
     _check.check_same_device((kind.boxes_name, "groups"), (boxes, groups))
-    return kind.operator(_widened(boxes), _widened(scores), groups, float(iou_threshold))
+    return kind.operator(widened(boxes), widened(scores), groups, float(iou_threshold))
 
 
 def _check_inputs(kind: Suppression, boxes: Tensor, scores: Tensor, iou_threshold: float) -> None:
@@ -62,10 +63,6 @@ def _check_inputs(kind: Suppression, boxes: Tensor, scores: Tensor, iou_threshol
     _check.check_same_device((name, "scores"), (boxes, scores))
     if not 0 <= iou_threshold <= 1:
         raise InvalidValueError(f"iou_threshold: expected a number in [0, 1], got {iou_threshold}")
-
-
-def _widened(values: Tensor) -> Tensor:
-    return values.float() if values.dtype in {torch.float16, torch.bfloat16} else values
 
 
 def _on_cpu(

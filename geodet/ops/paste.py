@@ -13,6 +13,7 @@ from geodet import _check
 from geodet.errors import InvalidValueError, ShapeError
 from geodet.ops import _backend, _rle_cuda
 from geodet.ops._library import register
+from geodet.ops._precision import widened
 from geodet.ops._rle_batch import FlatRle, as_tensors, check_size, fake_batch
 
 __all__ = ["paste_mask_probabilities", "paste_masks", "paste_masks_to_rle"]
@@ -50,7 +51,7 @@ def paste_masks(
     _check_inputs(probabilities, xyxy, image_size)
     _check_threshold(threshold)
     masks: Tensor = _paste_masks(
-        _widened(probabilities), _widened(xyxy), *image_size, float(threshold)
+        widened(probabilities), widened(xyxy), *image_size, float(threshold)
     )
     return masks
 
@@ -85,7 +86,7 @@ def paste_masks_to_rle(
     _check_threshold(threshold)
     height, width = check_size("image_size", image_size)
     runs: FlatRle = _paste_runs(
-        _widened(probabilities), _widened(xyxy), height, width, float(threshold)
+        widened(probabilities), widened(xyxy), height, width, float(threshold)
     )
     return runs
 
@@ -110,7 +111,7 @@ def paste_mask_probabilities(
     """
     _check_inputs(probabilities, xyxy, image_size)
     pasted = _paste_probabilities(
-        _widened(probabilities.detach()), _widened(xyxy.detach()), *image_size
+        widened(probabilities.detach()), widened(xyxy.detach()), *image_size
     )
     return pasted.to(probabilities.dtype)
 
@@ -138,10 +139,6 @@ def _check_inputs(probabilities: Tensor, xyxy: Tensor, image_size: tuple[int, in
 def _check_threshold(threshold: float) -> None:
     if not 0 < threshold <= 1:
         raise InvalidValueError(f"threshold: expected a number in (0, 1], got {threshold}")
-
-
-def _widened(values: Tensor) -> Tensor:
-    return values.float() if values.dtype in {torch.float16, torch.bfloat16} else values
 
 
 def _compute_masks(

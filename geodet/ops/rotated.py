@@ -23,6 +23,7 @@ from geodet import _check
 from geodet.errors import ShapeError
 from geodet.ops import _backend
 from geodet.ops._library import no_second_gradient, register
+from geodet.ops._precision import widened
 
 __all__ = [
     "matched_rotated_giou",
@@ -165,10 +166,6 @@ def _check_pair(a: Tensor, b: Tensor, rows: str) -> None:
     _check.check_same_device(("a", "b"), (a, b))
 
 
-def _widened(values: Tensor) -> Tensor:
-    return values.float() if values.dtype in {torch.float16, torch.bfloat16} else values
-
-
 def _write_pairwise(a: Tensor, b: Tensor, quantity: int, out: Tensor) -> None:
     if _backend.on_cuda(a):
         _backend.cuda().pairwise_rotated_overlap(
@@ -233,7 +230,7 @@ def _register(form: str, name: str, quantity: int) -> Callable[..., Tensor]:
     pairwise = form == "pairwise"
 
     def compute(a: Tensor, b: Tensor) -> Tensor:
-        wide_a, wide_b = _widened(a), _widened(b)
+        wide_a, wide_b = widened(a), widened(b)
         if pairwise:
             out = _backend.empty((a.shape[0], b.shape[0]), wide_a)
             _write_pairwise(wide_a, wide_b, quantity, out)
@@ -246,10 +243,10 @@ def _register(form: str, name: str, quantity: int) -> Callable[..., Tensor]:
         return a.new_empty((a.shape[0], b.shape[0]) if pairwise else (a.shape[0],))
 
     def compute_gradients(a: Tensor, b: Tensor, grad: Tensor) -> Gradients:
-        pair = (_widened(a).detach().contiguous(), _widened(b).detach().contiguous())
+        pair = (widened(a).detach().contiguous(), widened(b).detach().contiguous())
         kernel = f"{form}_rotated_overlap_backward"
         limit = torch.finfo(a.dtype).max
-        grad_a, grad_b = _write_gradients(kernel, pair, quantity, _widened(grad).detach(), limit)
+        grad_a, grad_b = _write_gradients(kernel, pair, quantity, widened(grad).detach(), limit)
         return grad_a.to(a.dtype), grad_b.to(b.dtype)
 
     gradients = register(

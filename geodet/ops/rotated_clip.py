@@ -6,6 +6,7 @@ from torch import Tensor
 from geodet import _check
 from geodet.ops import _backend
 from geodet.ops._library import register
+from geodet.ops._precision import widened
 
 __all__ = ["clip_rotated_boxes"]
 
@@ -37,12 +38,8 @@ def clip_rotated_boxes(cxcywha: Tensor, window: Tensor) -> tuple[Tensor, Tensor]
         _check.check_shape("window", window, count, 4)
     _check.check_dtype("window", window, cxcywha.dtype)
     _check.check_same_device(("cxcywha", "window"), (cxcywha, window))
-    points, counts = _clip(_widened(cxcywha), _widened(window).expand(count, 4))
+    points, counts = _clip(widened(cxcywha), widened(window).expand(count, 4))
     return points.to(cxcywha.dtype), counts
-
-
-def _widened(values: Tensor) -> Tensor:
-    return values.float() if values.dtype in {torch.float16, torch.bfloat16} else values
 
 
 def _compute(cxcywha: Tensor, windows: Tensor) -> tuple[Tensor, Tensor]:
