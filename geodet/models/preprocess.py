@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from geodet._check import check_shape
 from geodet.errors import CompositionError, DtypeError, InvalidValueError, ShapeError
-from geodet.structures import ImageList
+from geodet.structures import ImageList, ImageSize
 
 __all__ = ["Preprocess"]
 
@@ -28,7 +28,13 @@ class Preprocess(nn.Module):
         std: divided by per channel after that.
         size_divisor: the batch is padded to a multiple of this, right and bottom, after
             normalising, so that padding is exactly 0.
-        square: pad to a square.
+        square: pad to a square, as large as the batch needs.
+        square_side: pad to a square of this side, whatever the batch; a larger image is an error.
+        short_edge: images are to be resized before they come here, so that their shorter side has
+            this many pixels; None takes them as they are. Told to whoever reads images; `forward`
+            resizes nothing.
+        max_long_edge: their longer side stays within this, even if the shorter one gets smaller;
+            None for no limit.
     Raises:
         CompositionError: the numbers do not fit each other.
     """
@@ -44,6 +50,9 @@ class Preprocess(nn.Module):
         std: Sequence[float],
         size_divisor: int = 32,
         square: bool = False,
+        square_side: int | None = None,
+        short_edge: int | None = None,
+        max_long_edge: int | None = None,
     ) -> None:
         super().__init__()
         if len(mean) != len(std) or len(mean) == 0:
@@ -64,9 +73,13 @@ class Preprocess(nn.Module):
                 f"Preprocess: std must be positive and size_divisor at least 1, got std={std}, "
                 f"size_divisor={size_divisor}"
             )
+        _check_sizes(size_divisor, square, square_side, short_edge, max_long_edge)
         self.channel_order = channel_order
         self.size_divisor = size_divisor
         self.square = square
+        self.square_side = square_side
+        self.short_edge = short_edge
+        self.max_long_edge = max_long_edge
         # They belong to the description of the model, not to its weights.
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
@@ -86,8 +99,8 @@ class Preprocess(nn.Module):
         Raises:
             DtypeError: an image is neither uint8 nor floating-point; names its position.
             InvalidValueError: values are not finite, look like 0..1, or lie far outside 0..255.
-            ShapeError: an image has the wrong rank or channel count, or no pixel; or there is
-                no image.
+            ShapeError: an image has the wrong rank or channel count, or no pixel, or is larger
+                than `square_side`; or there is no image.
         """
         if len(images) == 0:
             raise ShapeError("images: expected at least one image, got none")
@@ -99,12 +112,28 @@ class Preprocess(nn.Module):
                     f"images[{position}]: expected {self.num_channels} channels, got "
                     f"{image.shape[0]}; decode grey, RGBA and multi-band files on purpose"
                 )
+            self._check_fits(f"images[{position}]", image)
             values = image.to(device=self.mean.device, dtype=self.mean.dtype)
             if self.channel_order == "bgr":
                 values = values.flip(0)
             prepared.append((values - self.mean) / self.std)
+        side = self.square_side
         return ImageList.from_images(
-            prepared, size_divisor=self.size_divisor, pad_value=0.0, square=self.square
+            prepared,
+            size_divisor=self.size_divisor,
+            pad_value=0.0,
+            square=self.square,
+            min_size=None if side is None else ImageSize(side, side),
+        )
+
+    def _check_fits(self, name: str, image: Tensor) -> None:
+        side = self.square_side
+        if side is None or max(image.shape[-2:]) <= side:
+            return
+        height, width = image.shape[-2:]
+        raise ShapeError(
+            f"{name}: expected at most {side} x {side} pixels (square_side={side}), got "
+            f"{height} x {width}; resize it first, so that its longer side is at most {side}"
         )
 
     def extra_repr(self) -> str:
@@ -113,7 +142,50 @@ class Preprocess(nn.Module):
         std = [round(value, 3) for value in self.std.flatten().tolist()]
         return (
             f"{self.channel_order}, mean={mean}, std={std}, size_divisor={self.size_divisor}, "
-            f"square={self.square}"
+            f"square={self.square}, square_side={self.square_side}, "
+            f"short_edge={self.short_edge}, max_long_edge={self.max_long_edge}"
+        )
+
+
+def _check_sizes(
+    size_divisor: int,
+    square: bool,
+    square_side: int | None,
+    short_edge: int | None,
+    max_long_edge: int | None,
+) -> None:
+    """Refuse sizes that contradict each other."""
+    given = {"square_side": square_side, "short_edge": short_edge, "max_long_edge": max_long_edge}
+    for name, value in given.items():
+        if value is not None and value < 1:
+            raise CompositionError(f"Preprocess: expected {name} of at least 1, got {value}")
+    if max_long_edge is not None and short_edge is None:
+        raise CompositionError(
+            f"Preprocess: max_long_edge={max_long_edge} limits a resize, but short_edge is None; "
+            "give short_edge too"
+        )
+    if short_edge is not None and max_long_edge is not None and max_long_edge < short_edge:
+        raise CompositionError(
+            f"Preprocess: expected max_long_edge of at least short_edge={short_edge}, got "
+            f"{max_long_edge}"
+        )
+    if square_side is None:
+        return
+    if square:
+        raise CompositionError(
+            f"Preprocess: square pads as far as the batch needs, square_side={square_side} always "
+            "to one size; give one of the two"
+        )
+    if square_side % size_divisor:
+        raise CompositionError(
+            f"Preprocess: expected square_side to be a multiple of size_divisor={size_divisor}, "
+            f"got {square_side}"
+        )
+    if short_edge is not None and (max_long_edge is None or max_long_edge > square_side):
+        raise CompositionError(
+            f"Preprocess: images resized to short_edge={short_edge} and "
+            f"max_long_edge={max_long_edge} can be larger than square_side={square_side}; give "
+            f"max_long_edge={square_side} or less"
         )
 
 

@@ -43,6 +43,34 @@ def test_batch_is_padded_to_the_largest_image_and_square_on_request():
     assert _make(square=True)(images).tensor.shape == (2, 3, 24, 24)
 
 
+def test_fixed_square_is_one_size_for_every_batch():
+    """Small batches are padded to the same square as large ones; true sizes stay."""
+    preprocess = _make(square_side=24)
+    small = preprocess([torch.full((3, 5, 20), 9, dtype=torch.uint8)])
+    large = preprocess([torch.zeros(3, 24, 3, dtype=torch.uint8) for _ in range(2)])
+    assert small.tensor.shape == (1, 3, 24, 24)
+    assert large.tensor.shape == (2, 3, 24, 24)
+    assert small.sizes[0].as_tuple() == (5, 20)
+    assert not small.tensor[0, :, 5:].any()
+    assert not small.tensor[0, :, :, 20:].any()
+
+
+@pytest.mark.parametrize("size", [(25, 3), (3, 25)])
+def test_image_larger_than_the_fixed_square_is_refused_and_never_cropped(size):
+    """Detectron2 pads such an image by a negative amount, which cuts it off without a word."""
+    images = [torch.zeros(3, 24, 24, dtype=torch.uint8), torch.zeros(3, *size, dtype=torch.uint8)]
+    with pytest.raises(ShapeError, match=r"images\[1\].*24 x 24.*square_side=24.*resize it first"):
+        _make(square_side=24)(images)
+
+
+def test_sizes_to_resize_to_are_told_and_not_applied():
+    """Whoever reads images asks for them; the module itself takes images as they come."""
+    preprocess = _make(short_edge=800, max_long_edge=1333)
+    assert (preprocess.short_edge, preprocess.max_long_edge) == (800, 1333)
+    assert preprocess([torch.zeros(3, 8, 16, dtype=torch.uint8)]).tensor.shape == (1, 3, 8, 16)
+    assert (_make().short_edge, _make().max_long_edge) == (None, None)
+
+
 def test_float_images_of_0_to_255_equal_uint8_ones():
     """A float image with the same numbers gives the same batch."""
     image = torch.randint(0, 256, (3, 7, 9), generator=torch.Generator().manual_seed(0))
@@ -94,6 +122,14 @@ def test_no_images_is_an_error():
         {"std": (1.0, 0.0, 1.0)},
         {"size_divisor": 0},
         {"mean": (), "std": ()},
+        {"short_edge": 0},
+        {"square_side": -8},
+        {"max_long_edge": 100},
+        {"short_edge": 800, "max_long_edge": 600},
+        {"square_side": 20},
+        {"square_side": 24, "square": True},
+        {"square_side": 24, "short_edge": 24},
+        {"square_side": 24, "short_edge": 16, "max_long_edge": 32},
     ],
 )
 def test_numbers_that_do_not_fit_fail_at_construction(changes):
