@@ -1,4 +1,4 @@
-"""COCO's twelve numbers, the curves behind them, and the tables people paste."""
+"""COCO's numbers, the curves behind them, and the tables people paste."""
 
 from collections.abc import Mapping
 
@@ -7,55 +7,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geodet.evaluation.coco_curves import CocoCurves
+from geodet.evaluation.coco_protocol import CocoProtocol, CocoStat
 
-__all__ = ["AREA_RANGES", "STAT_NAMES", "CocoReport", "CocoResult"]
-
-# Square pixels, both ends included; the official tool's names and numbers.
-AREA_RANGES: Mapping[str, tuple[float, float]] = {
-    "all": (0.0, 1e5**2),
-    "small": (0.0, 32.0**2),
-    "medium": (32.0**2, 96.0**2),
-    "large": (96.0**2, 1e5**2),
-}
-_AREAS = tuple(AREA_RANGES)
-
-STAT_NAMES = (
-    *("AP", "AP50", "AP75", "APs", "APm", "APl"),
-    *("AR@1", "AR@10", "AR@100", "ARs", "ARm", "ARl"),
-)
-
-# (precision?, IoU threshold or None for the mean over all, area range, index of the limit)
-_STATS: tuple[tuple[bool, float | None, str, int], ...] = (
-    *((True, iou, "all", -1) for iou in (None, 0.5, 0.75)),
-    *((True, None, area, -1) for area in ("small", "medium", "large")),
-    *((False, None, "all", limit) for limit in (0, 1, 2)),
-    *((False, None, area, -1) for area in ("small", "medium", "large")),
-)
+__all__ = ["CocoReport", "CocoResult"]
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class CocoResult:
     """COCO's AP of one kind of region, bit-equal to the official tool's arrays.
 
-    T = 10 IoU thresholds, R = 101 recall thresholds, K classes, A = 4 area ranges (all, small,
-    medium, large), M = 3 limits on detections per image and class. -1 means that no target
-    falls in the range.
+    T = 10 IoU thresholds, R = 101 recall thresholds, K classes; A area ranges and M limits on
+    detections per image and class, which the protocol names. -1 means that no target falls in
+    the range.
 
     Attributes:
         class_names: K names.
         iou_thresholds: [T].
         recall_thresholds: [R].
-        max_detections: M limits.
-        target_counts: [K] targets that are not crowds.
+        protocol: area ranges, limits and the numbers of the summary.
+        target_counts: [K] targets that count.
         curves: precision [T, R, K, A, M], recall [T, K, A, M], scores [T, R, K, A, M].
     """
 
     class_names: tuple[str, ...]
     iou_thresholds: NDArray[np.float64]
     recall_thresholds: NDArray[np.float64]
-    max_detections: tuple[int, int, int]
+    protocol: CocoProtocol
     target_counts: NDArray[np.int64]
     curves: CocoCurves
+
+    @property
+    def max_detections(self) -> tuple[int, ...]:
+        """M limits on detections per image and class."""
+        return self.protocol.max_detections
 
     @property
     def precision(self) -> NDArray[np.float64]:
@@ -74,13 +58,18 @@ class CocoResult:
 
     @property
     def stats(self) -> NDArray[np.float64]:
-        """[12] AP, AP50, AP75, AP by size, AR at 1, 10 and 100, AR by size."""
-        return np.array([self._stat(*stat) for stat in _STATS])
+        """The numbers of the summary; `stat_names` says which."""
+        return np.array([self._stat(stat) for stat in self.protocol.stats])
+
+    @property
+    def stat_names(self) -> tuple[str, ...]:
+        """Short names of `stats`: "AP" first."""
+        return tuple(stat.name for stat in self.protocol.stats)
 
     @property
     def ap(self) -> float:
         """AP averaged over IoU 0.50:0.95, all areas; -1 without targets."""
-        return self._stat(*_STATS[0])
+        return self._stat(self.protocol.stats[0])
 
     def class_ap(self, iou_threshold: float | None = None) -> NDArray[np.float64]:
         """AP [K] of every class over all areas, -1 for a class without targets.
@@ -99,7 +88,7 @@ class CocoResult:
         return np.array([_mean(chosen[:, label]) for label in range(len(self.class_names))])
 
     def to_table(self) -> str:
-        """The official tool's twelve lines, then a line per class that has targets."""
+        """The official tool's lines, then a line per class that has targets."""
         return "\n".join([*self._summary_lines(), "", *self._class_lines()])
 
     def to_dict(self) -> dict[str, object]:
@@ -113,7 +102,7 @@ class CocoResult:
             strict=True,
         )
         return {
-            "stats": dict(zip(STAT_NAMES, self.stats.tolist(), strict=True)),
+            "stats": dict(zip(self.stat_names, self.stats.tolist(), strict=True)),
             "per_class": {
                 name: {"targets": count, "AP": ap, "AP50": ap50, "AR": ar}
                 for name, count, ap, ap50, ar in columns
@@ -131,19 +120,21 @@ class CocoResult:
             )
         return found
 
-    def _stat(self, is_ap: bool, iou: float | None, area: str, limit: int) -> float:
-        values = self.precision if is_ap else self.recall
-        return _mean(values[self._threshold(iou)][..., _AREAS.index(area), limit])
+    def _stat(self, stat: CocoStat) -> float:
+        values = self.precision if stat.is_precision else self.recall
+        area = self.protocol.area_names.index(stat.area)
+        return _mean(values[self._threshold(stat.iou)][..., area, stat.limit])
 
     def _summary_lines(self) -> list[str]:
         lines = []
         low, high = self.iou_thresholds[[0, -1]]
-        for (is_ap, iou, area, limit), value in zip(_STATS, self.stats, strict=True):
-            title = "Average Precision  (AP)" if is_ap else "Average Recall     (AR)"
-            ious = f"{low:0.2f}:{high:0.2f}" if iou is None else f"{iou:0.2f}"
-            most = self.max_detections[limit]
+        for stat, value in zip(self.protocol.stats, self.stats, strict=True):
+            title = "Average Precision  (AP)" if stat.is_precision else "Average Recall     (AR)"
+            ious = f"{low:0.2f}:{high:0.2f}" if stat.iou is None else f"{stat.iou:0.2f}"
+            most = self.max_detections[stat.limit]
             lines.append(
-                f" {title} @[ IoU={ious:<9} | area={area:>6s} | maxDets={most:>3d} ] = {value:0.3f}"
+                f" {title} @[ IoU={ious:<9} | area={stat.area:>6s} | maxDets={most:>3d} ]"
+                f" = {value:0.3f}"
             )
         return lines
 
@@ -175,14 +166,14 @@ class CocoReport:
 
     Attributes:
         num_images: images evaluated.
-        results: "boxes" and/or "masks" to their result.
+        results: "boxes", "rotated_boxes", "masks", "keypoints" to their result.
     """
 
     num_images: int
     results: Mapping[str, CocoResult]
 
     def __getitem__(self, iou_type: str) -> CocoResult:
-        """Result of "boxes" or "masks"."""
+        """Result of one kind, as in "boxes"."""
         return self.results[iou_type]
 
     def to_table(self) -> str:

@@ -11,7 +11,6 @@ from geodet.data.sources.source import Source
 from geodet.engine import Processes
 from geodet.errors import EvaluationError
 from geodet.evaluation import CocoEvaluator, CocoReport
-from geodet.evaluation.coco_report import STAT_NAMES
 from geodet.inference import Predictor
 from geodet.recipes.train_recipe import TrainRecipe
 
@@ -83,7 +82,7 @@ def report_numbers(report: CocoReport) -> dict[str, float]:
     return {
         f"validation/{kind}/{name}": float(value)
         for kind, result in report.results.items()
-        for name, value in zip(STAT_NAMES[:3], result.stats, strict=False)
+        for name, value in list(zip(result.stat_names, result.stats, strict=True))[:3]
     }
 
 

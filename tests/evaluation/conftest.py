@@ -1,9 +1,10 @@
 """Random COCO cases, and the official tool run on them in memory."""
 
 import contextlib
+import functools
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,27 @@ import torch
 
 from geodet.structures import BitMasks, Boxes, ImageSize, Instances
 
-PYCOCO_TYPES = {"boxes": "bbox", "masks": "segm"}
+PYCOCO_TYPES = {
+    "boxes": "bbox",
+    "masks": "segm",
+    "keypoints": "keypoints",
+    "rotated_boxes": "bbox",
+}
 
 
-def run_pycocotools(dataset: dict[str, Any], results: list[dict[str, Any]], kind: str) -> Any:
-    """COCOeval after evaluate, accumulate and summarize, kind being "boxes" or "masks"."""
+def run_pycocotools(
+    dataset: dict[str, Any],
+    results: list[dict[str, Any]],
+    kind: str,
+    *,
+    sigmas: Sequence[float] | None = None,
+    iou: Callable[..., np.ndarray] | None = None,
+) -> Any:
+    """COCOeval after evaluate, accumulate and summarize.
+
+    `sigmas` are those of the keypoints; `iou` replaces the overlap of boxes: it gets the "bbox"
+    of predictions and targets and the targets' crowd flags.
+    """
     coco = pytest.importorskip("pycocotools.coco")
     cocoeval = pytest.importorskip("pycocotools.cocoeval")
     with contextlib.redirect_stdout(io.StringIO()) as printed:
@@ -33,6 +50,10 @@ def run_pycocotools(dataset: dict[str, Any], results: list[dict[str, Any]], kind
             found.dataset = {**truth.dataset, "annotations": []}
             found.createIndex()
         evaluation = cocoeval.COCOeval(truth, found, PYCOCO_TYPES[kind])
+        if sigmas is not None:
+            evaluation.params.kpt_oks_sigmas = np.array(sigmas)
+        if iou is not None:
+            evaluation.computeIoU = functools.partial(_overlaps, evaluation, iou)
         evaluation.evaluate()
         evaluation.accumulate()
         printed.truncate(0)
@@ -40,6 +61,21 @@ def run_pycocotools(dataset: dict[str, Any], results: list[dict[str, Any]], kind
         evaluation.summarize()
     evaluation.summary = printed.getvalue()
     return evaluation
+
+
+def _overlaps(evaluation: Any, iou: Callable[..., np.ndarray], image_id: int, label: int) -> Any:
+    """Stand-in for COCOeval.computeIoU: sorted and cut as there."""
+    targets = evaluation._gts[image_id, label]
+    found = evaluation._dts[image_id, label]
+    if not targets and not found:
+        return []
+    order = np.argsort([-row["score"] for row in found], kind="mergesort")
+    found = [found[index] for index in order[: evaluation.params.maxDets[-1]]]
+    return iou(
+        [row["bbox"] for row in found],
+        [row["bbox"] for row in targets],
+        [bool(row["iscrowd"]) for row in targets],
+    )
 
 
 @pytest.fixture(scope="session")
