@@ -6,7 +6,7 @@ Three levels: blocks (`layers`, `backbones`, `necks`, `heads`), families that wi
 
 from geodet.models.anchors import AnchorGenerator
 from geodet.models.assignment import Matcher
-from geodet.models.backbones import ResNet, resnet
+from geodet.models.backbones import ResNet, resnet, resnet_stage
 from geodet.models.box_coding import BoxCoder
 from geodet.models.detectors import (
     FasterRCNN,
@@ -17,7 +17,7 @@ from geodet.models.detectors import (
 )
 from geodet.models.features import Backbone, FeatureSpec
 from geodet.models.heads import RPN, BoxHead, MaskHead, RoiPooler, RPNHead
-from geodet.models.layers import FrozenBatchNorm2d, group_norm
+from geodet.models.layers import FrozenBatchNorm2d, LayerNorm2d, group_norm
 from geodet.models.necks import FPN, LastLevelMaxPool, LastLevelP6P7
 from geodet.models.preprocess import Preprocess
 from geodet.models.sampling import BalancedSampler, subsample_labels
@@ -35,6 +35,7 @@ __all__ = [
     "FrozenBatchNorm2d",
     "LastLevelMaxPool",
     "LastLevelP6P7",
+    "LayerNorm2d",
     "MaskHead",
     "MaskRCNN",
     "Matcher",
@@ -47,5 +48,6 @@ __all__ = [
     "mask_rcnn_fpn",
     "rescale_instances",
     "resnet",
+    "resnet_stage",
     "subsample_labels",
 ]

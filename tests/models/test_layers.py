@@ -9,7 +9,9 @@ from torch.nn import functional
 
 from geodet.models.layers import (
     ConvNorm,
+    DeformConvNorm,
     FrozenBatchNorm2d,
+    LayerNorm2d,
     fill_c2_msra,
     fill_c2_xavier,
     fill_normal,
@@ -90,3 +92,42 @@ def test_initialisations_have_the_stated_spread():
     fill_normal(conv, 0.01)
     assert conv.weight.std().item() == pytest.approx(0.01, rel=0.03)
     assert not conv.bias.any()
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_layer_norm_over_channels_follows_its_definition(memory_format):
+    """Mean and variance of every cell in double precision, in either memory format."""
+    torch.manual_seed(0)
+    norm = LayerNorm2d(6)
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+    features = torch.randn(2, 6, 5, 4).contiguous(memory_format=memory_format)
+    cells = features.double()
+    centred = cells - cells.mean(1, keepdim=True)
+    scaled = centred / (centred.square().mean(1, keepdim=True) + 1e-6).sqrt()
+    wanted = scaled * norm.weight.double().view(1, -1, 1, 1) + norm.bias.view(1, -1, 1, 1)
+    torch.testing.assert_close(norm(features).double(), wanted, rtol=1e-5, atol=1e-5)
+    assert norm(features[:0]).shape == (0, 6, 5, 4)
+
+
+def test_layer_norm_over_channels_equals_torchvision():
+    """Its ConvNeXt has the same layer, with the same names and eps."""
+    from torchvision.models.convnext import LayerNorm2d as Peer
+
+    torch.manual_seed(0)
+    peer = Peer(6, eps=1e-6)
+    nn.init.normal_(peer.weight)
+    norm = LayerNorm2d(6)
+    norm.load_state_dict(peer.state_dict())
+    features = torch.randn(2, 6, 5, 4)
+    torch.testing.assert_close(norm(features), peer(features))
+
+
+def test_deformable_convolution_keeps_the_dtype_of_its_input():
+    """Half precision maps beside single precision weights, as under autocast."""
+    layer = DeformConvNorm(4, 8, modulated=True, norm=group_norm(4))
+    offsets = torch.zeros(1, layer.offset_channels, 5, 5, dtype=torch.bfloat16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = layer(torch.rand(1, 4, 5, 5, dtype=torch.bfloat16), offsets)
+    assert out.shape == (1, 8, 5, 5)
+    assert out.isfinite().all()

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-__all__ = ["fill_c2_msra", "fill_c2_xavier", "fill_normal"]
+__all__ = ["fill_c2_msra", "fill_c2_xavier", "fill_normal", "fill_zeros"]
 
 _Weighted = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 
@@ -25,6 +25,12 @@ def fill_c2_xavier(layer: _Weighted) -> None:
 def fill_normal(layer: _Weighted, std: float) -> None:
     """Normal with standard deviation `std`, bias 0; for predictors that start undecided."""
     nn.init.normal_(layer.weight, std=std)
+    _zero_bias(layer)
+
+
+def fill_zeros(layer: _Weighted) -> None:
+    """Weight and bias 0; for predictors that start by changing nothing."""
+    nn.init.zeros_(layer.weight)
     _zero_bias(layer)
 
 

@@ -7,10 +7,12 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-__all__ = ["FrozenBatchNorm2d", "NormFactory", "group_norm"]
+__all__ = ["FrozenBatchNorm2d", "LayerNorm2d", "NormFactory", "group_norm"]
 
-# Classes fit as they are: `nn.BatchNorm2d`, `FrozenBatchNorm2d`, `nn.SyncBatchNorm`.
+# Classes fit as they are: `nn.BatchNorm2d`, `FrozenBatchNorm2d`, `nn.SyncBatchNorm`,
+# `LayerNorm2d`.
 NormFactory: TypeAlias = Callable[[int], nn.Module]
 
 
@@ -66,6 +68,40 @@ class FrozenBatchNorm2d(nn.Module):
             features,
             scale.to(features.dtype).view(1, -1, 1, 1),
         )
+
+    def extra_repr(self) -> str:
+        """Numbers shown by `print(model)`."""
+        return f"{self.channels}, eps={self.eps}"
+
+
+class LayerNorm2d(nn.Module):
+    """Layer normalisation over the channels of every cell of a map.
+
+    Args:
+        channels: channels of the input.
+        eps: added to the variance.
+    Reference: Ba et al. 2016 (arXiv 1607.06450).
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.channels = channels
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Give every cell mean 0 and variance 1 over its channels, then scale and shift them.
+
+        Args:
+            features: [b, channels, h, w]; channels_last ones are read as they lie.
+        Returns:
+            [b, channels, h, w], channels_last.
+        Empty: b = 0 gives b = 0.
+        """
+        rows = features.permute(0, 2, 3, 1)  # [b, h, w, c]
+        rows = functional.layer_norm(rows, (self.channels,), self.weight, self.bias, self.eps)
+        return rows.permute(0, 3, 1, 2)
 
     def extra_repr(self) -> str:
         """Numbers shown by `print(model)`."""
