@@ -31,7 +31,7 @@ from torch import Tensor
 
 from geodet.errors import ImageDecodeError
 
-__all__ = ["exif_orientation", "read_image"]
+__all__ = ["exif_orientation", "from_pillow", "read_image"]
 
 _ORIENTATION_TAG = 0x0112
 # How stored pixels must be turned to be seen upright, by EXIF orientation (EXIF 2.32, 4.6.4).
@@ -82,17 +82,34 @@ def read_image(path: str | Path, *, apply_exif: bool = True) -> Tensor:
         try:
             with Image.open(path) as image:
                 image.load()
-                orientation = _orientation(image) if apply_exif else 1
-                rgb = _rgb(image, path)
+                return _upright(image, path, apply_exif=apply_exif)
         except ImageDecodeError:
             raise
         except _BROKEN as error:
             raise ImageDecodeError(_diagnosis(path, error)) from error
-    if orientation in _UPRIGHT:
-        rgb = rgb.transpose(_UPRIGHT[orientation])
-    pixels = np.empty((3, rgb.height, rgb.width), dtype=np.uint8)
-    pixels[...] = np.asarray(rgb).transpose(2, 0, 1)
-    return torch.from_numpy(pixels)
+
+
+def from_pillow(image: Image.Image, *, name: str = "image", apply_exif: bool = True) -> Tensor:
+    """Turn a Pillow image into RGB as `read_image` does with a file.
+
+    Args:
+        image: of any mode; it stays as it is.
+        name: what messages call it.
+        apply_exif: turn it upright as its EXIF orientation says.
+    Returns:
+        uint8 [3, h, w] tensor in RGB order.
+    Raises:
+        ImageDecodeError: its pixels cannot be loaded, or have no fixed meaning as 0..255.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            image.load()
+            return _upright(image, name, apply_exif=apply_exif)
+        except ImageDecodeError:
+            raise
+        except _BROKEN as error:
+            raise ImageDecodeError(f"{name}: {type(error).__name__}: {error}") from error
 
 
 def exif_orientation(path: str | Path) -> int:
@@ -111,6 +128,17 @@ def exif_orientation(path: str | Path) -> int:
             raise ImageDecodeError(_diagnosis(path, error)) from error
 
 
+def _upright(image: Image.Image, name: Path | str, *, apply_exif: bool) -> Tensor:
+    """RGB tensor of a loaded image."""
+    orientation = _orientation(image) if apply_exif else 1
+    rgb = _rgb(image, name)
+    if orientation in _UPRIGHT:
+        rgb = rgb.transpose(_UPRIGHT[orientation])
+    pixels = np.empty((3, rgb.height, rgb.width), dtype=np.uint8)
+    pixels[...] = np.asarray(rgb).transpose(2, 0, 1)
+    return torch.from_numpy(pixels)
+
+
 def _orientation(image: Image.Image) -> int:
     try:
         value = image.getexif().get(_ORIENTATION_TAG, 1)
@@ -119,7 +147,7 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _rgb(image: Image.Image, path: Path) -> Image.Image:
+def _rgb(image: Image.Image, path: Path | str) -> Image.Image:
     mode = image.mode
     if mode == "RGB":
         return image
@@ -139,7 +167,7 @@ def _rgb(image: Image.Image, path: Path) -> Image.Image:
     return image.convert("RGB")
 
 
-def _high_byte(image: Image.Image, path: Path) -> Image.Image:
+def _high_byte(image: Image.Image, path: Path | str) -> Image.Image:
     values = np.asarray(image)
     low, high = int(values.min(initial=0)), int(values.max(initial=0))
     if low < 0 or high > 65535:

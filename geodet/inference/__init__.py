@@ -1,6 +1,7 @@
 """From pictures to predictions, and from predictions to result files."""
 
 from geodet.inference.coco_results import to_coco_results
-from geodet.inference.predictor import Predictor
+from geodet.inference.pictures import Picture
+from geodet.inference.predictor import Prediction, Predictor
 
-__all__ = ["Predictor", "to_coco_results"]
+__all__ = ["Picture", "Prediction", "Predictor", "to_coco_results"]

@@ -1,107 +1,149 @@
-"""A trained detector as a function from pictures to instances."""
+"""A trained model as a function from pictures to predictions."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from typing import Literal, TypeAlias, cast, get_args, overload
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from geodet import _check
-from geodet.data.decode import read_image
-from geodet.errors import DtypeError, InvalidValueError
+from geodet.errors import GeodetError, InvalidValueError
+from geodet.inference.pictures import Picture, is_picture, to_tensor
 from geodet.models.detectors import rescale_instances
+from geodet.models.preprocess import Preprocess
 from geodet.structures import ImageSize, Instances
-from geodet.transforms import ResizeShortestEdge
+from geodet.transforms import Resize, ResizeShortestEdge, shortest_edge_size
 
-__all__ = ["Predictor"]
+__all__ = ["MaskForm", "Prediction", "Predictor"]
 
-Picture = Tensor | str | Path
+MaskForm: TypeAlias = Literal["rle", "roi", "bit"]
+Prediction: TypeAlias = Instances
+
+# Not any sequence: a path as text is one of texts, too.
+_Pictures: TypeAlias = list[Picture] | tuple[Picture, ...]
 
 
 class Predictor:
-    """Resizes pictures as in training, runs the detector, and maps results back.
+    """Resizes pictures as the model wants them, runs it, and maps results back.
 
     Every module of the model is in evaluation mode during a call and as before after it; no
     gradients are recorded.
 
     Args:
-        model: a detector: images in, one `Instances` per image out. It is moved to `device`.
-        class_names: name of each label, for whoever draws or prints the results.
-        short_edge: the shorter side is resized to this, pixels.
-        max_long_edge: the longer side is at most this, pixels; None for no limit.
+        model: images in, one prediction per image out. Its `preprocess`, when it has one, says
+            how pictures are resized.
+        class_names: name of each label, for whoever draws or prints the results; None when
+            nobody knows them.
+        short_edge: the shorter side is resized to this, pixels; None as the model's Preprocess
+            says, and not at all when that says nothing.
+        max_long_edge: with `short_edge`, the longer side is at most this; None for no limit.
         batch_size: pictures that go through the model together.
-        device: where the model runs; results come back to the CPU.
+        device: where the model is moved to; None leaves it. Results come back to the CPU.
+        masks: form of the masks of instances: "rle" are exact run lengths, "roi" the soft masks
+            of the model inside its boxes, "bit" bools of every pixel.
     Raises:
-        InvalidValueError: a size is not positive.
+        InvalidValueError: a size is not positive, or there is no such form of masks.
     """
 
     def __init__(
         self,
         model: nn.Module,
         *,
-        class_names: Sequence[str],
-        short_edge: int,
-        max_long_edge: int | None,
+        class_names: Sequence[str] | None = None,
+        short_edge: int | None = None,
+        max_long_edge: int | None = None,
         batch_size: int = 1,
-        device: torch.device | str = "cpu",
+        device: torch.device | str | None = None,
+        masks: MaskForm = "rle",
     ) -> None:
         if batch_size < 1:
             raise InvalidValueError(f"batch_size: expected at least 1, got {batch_size}")
-        self.device = torch.device(device)
+        if masks not in get_args(MaskForm):
+            raise InvalidValueError(
+                f"masks: expected one of {', '.join(map(repr, get_args(MaskForm)))}, got {masks!r}"
+            )
+        if max_long_edge is not None and short_edge is None:
+            raise InvalidValueError(
+                f"max_long_edge={max_long_edge}: limits a resize, but short_edge is None; give"
+                " both, or neither to take the model's own sizes"
+            )
+        self.device = _device_of(model) if device is None else torch.device(device)
         self.model = model.to(self.device)
-        self.class_names = tuple(class_names)
+        self.class_names = None if class_names is None else tuple(class_names)
         self.batch_size = batch_size
-        self._choice = ResizeShortestEdge((short_edge,), max_long_edge)
+        self.masks: MaskForm = masks
+        preprocess = getattr(model, "preprocess", None)
+        if short_edge is None and isinstance(preprocess, Preprocess):
+            short_edge, max_long_edge = preprocess.short_edge, preprocess.max_long_edge
+        if short_edge is not None:
+            ResizeShortestEdge((short_edge,), max_long_edge)  # checks both
+        self.short_edge = short_edge
+        self.max_long_edge = max_long_edge
 
-    def __call__(self, pictures: Sequence[Picture]) -> list[Instances]:
-        """Detect what is in the pictures.
+    @overload
+    def __call__(self, pictures: Picture) -> Prediction: ...
+    @overload
+    def __call__(self, pictures: _Pictures) -> list[Prediction]: ...
+
+    def __call__(self, pictures: Picture | _Pictures) -> Prediction | list[Prediction]:
+        """Predict what is in one picture, or in each of several.
 
         Args:
-            pictures: uint8 [3, h, w] RGB tensors of any sizes, or paths.
+            pictures: one picture or a list of them, of any sizes: paths, Pillow images, uint8
+                RGB arrays [h, w, 3] or uint8 RGB tensors [3, h, w].
         Returns:
-            One `Instances` per picture, on the CPU, in pixels of the picture as given.
+            One prediction, or a list with one per picture, on the CPU, in pixels of the picture
+            as given; instances by descending score.
         Raises:
-            DtypeError, ShapeError: a tensor is not uint8 [3, h, w].
-            ImageDecodeError: a file cannot be read as an image.
+            DtypeError, ShapeError: a picture is not as described; names it.
+            ImageDecodeError: a file cannot be read as an image; names it.
         Empty: no pictures give an empty list.
         """
-        if isinstance(pictures, Tensor | str | Path):
-            raise DtypeError(
-                f"pictures: expected a list, got one {type(pictures).__name__}; write"
-                " predictor([picture])[0]"
-            )
-        return list(self.stream(pictures))
+        if is_picture(pictures):
+            return self._predict([to_tensor("picture", pictures)])[0]
+        return list(self.stream(cast("_Pictures", pictures)))
 
-    def stream(self, pictures: Iterable[Picture]) -> Iterator[Instances]:
-        """Like a call, but lazy: one batch of pictures is in memory at a time."""
+    def stream(self, pictures: Iterable[Picture]) -> Iterator[Prediction]:
+        """Like a call with a list, but lazy: one batch of pictures is in memory at a time."""
         source = enumerate(pictures)
         while batch := list(itertools.islice(source, self.batch_size)):
-            yield from self._predict([self._picture(index, item) for index, item in batch])
+            images = [to_tensor(f"pictures[{index}]", item) for index, item in batch]
+            yield from self._predict(images)
 
-    def _picture(self, index: int, picture: Picture) -> Tensor:
-        name = f"pictures[{index}]"
-        if isinstance(picture, str | Path):
-            return read_image(Path(picture))
-        image = _check.check_shape(name, picture, 3, "h", "w")
-        return _check.check_dtype(name, image, torch.uint8)
-
-    def _predict(self, images: list[Tensor]) -> list[Instances]:
+    def _predict(self, images: list[Tensor]) -> list[Prediction]:
         sizes = [ImageSize(*image.shape[1:]) for image in images]
         inputs = [self._resized(image, size) for image, size in zip(images, sizes, strict=True)]
         with torch.inference_mode(), _evaluating(self.model):
-            found: list[Instances] = self.model(inputs)
-        return [
-            rescale_instances(instances.to("cpu"), size)
-            for instances, size in zip(found, sizes, strict=True)
-        ]
+            found: list[Prediction] = self.model(inputs)
+        if len(found) != len(images):
+            raise GeodetError(
+                f"{type(self.model).__name__}: expected one prediction per image"
+                f" ({len(images)}), got {len(found)}"
+            )
+        return [self._finished(each, size) for each, size in zip(found, sizes, strict=True)]
 
     def _resized(self, image: Tensor, size: ImageSize) -> Tensor:
-        # One edge length leaves nothing to chance; the generator only completes the signature.
-        transform = self._choice.choose(size, np.random.default_rng(0))
-        return transform.apply_image(image.cpu()).to(self.device)
+        if self.short_edge is not None:
+            wanted = shortest_edge_size(size, self.short_edge, self.max_long_edge)
+            image = Resize(size, wanted).apply_image(image)
+        return image.to(self.device)
+
+    def _finished(self, found: Prediction, size: ImageSize) -> Prediction:
+        """In pixels of the picture, best first, masks in the form that was asked for."""
+        instances = rescale_instances(found, size).sorted_by_score()
+        masks = instances.masks
+        if masks is not None and self.masks == "rle":
+            # On the device of the model: what comes back is short.
+            instances = instances.with_(masks=masks.to_rle_masks())
+        elif masks is not None and self.masks == "bit":
+            instances = instances.with_(masks=masks.to_bit_masks())
+        return instances.to("cpu")
+
+
+def _device_of(model: nn.Module) -> torch.device:
+    tensors = itertools.chain(model.parameters(), model.buffers())
+    return next((each.device for each in tensors), torch.device("cpu"))
 
 
 @contextmanager

@@ -8,11 +8,18 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from geodet.errors import DtypeError, ImageDecodeError, InvalidValueError, ShapeError
+from geodet.errors import (
+    DtypeError,
+    GeodetError,
+    ImageDecodeError,
+    InvalidValueError,
+    ShapeError,
+)
 from geodet.evaluation import CocoEvaluator
 from geodet.inference import Predictor
 from geodet.models.detectors import mask_rcnn_fpn
-from geodet.structures import Boxes, ImageSize, Instances
+from geodet.models.preprocess import Preprocess
+from geodet.structures import BitMasks, Boxes, ImageSize, Instances, RleMasks, RoiMasks
 from geodet.visualize import draw_instances
 
 
@@ -133,15 +140,44 @@ def test_modes_come_back_after_an_error():
     assert run.model.training
 
 
-def test_paths_give_what_their_tensors_give(tmp_path):
-    """A file is decoded and then treated as a tensor."""
+def test_every_kind_of_picture_gives_what_its_tensor_gives(tmp_path):
+    """Files, Pillow images and arrays are decoded and then treated as a tensor."""
     image = picture(40, 60, (5, 6, 20, 30))
+    array = image.permute(1, 2, 0).numpy()
     path = tmp_path / "a.png"
-    Image.fromarray(image.permute(1, 2, 0).numpy()).save(path)
-    from_path, from_text, from_tensor = predictor()([path, str(path), image])
+    Image.fromarray(array).save(path)
+    run = predictor()
+    expected = run([image])[0]
 
-    assert from_path.equal(from_tensor)
-    assert from_text.equal(from_tensor)
+    assert len(expected) == 1
+    for given in (path, str(path), Image.fromarray(array), array, image):
+        assert run([given])[0].equal(expected)
+        assert run(given).equal(expected)
+    grey = Image.fromarray(array).convert("L")
+    assert run(grey).equal(expected)
+
+
+def test_pillow_images_are_turned_upright_like_files(tmp_path):
+    """An image in memory with EXIF data gives what its file gives."""
+    path = tmp_path / "a.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(picture(40, 60, (5, 6, 20, 30)).permute(1, 2, 0).numpy()).save(path, exif=exif)
+    with Image.open(path) as opened:
+        from_memory = predictor()(opened)
+
+    assert from_memory.image_size == ImageSize(60, 40)
+    assert from_memory.equal(predictor()(path))
+
+
+def test_one_in_gives_one_out_and_a_list_gives_a_list():
+    """Also a list or tuple of one."""
+    image = picture(50, 50, (0, 0, 9, 9))
+    run = predictor()
+
+    assert isinstance(run(image), Instances)
+    assert [len(found) for found in run([image])] == [1]
+    assert len(run((image, image))) == 2
 
 
 def test_nothing_to_see_and_no_pictures_are_normal():
@@ -155,17 +191,34 @@ def test_nothing_to_see_and_no_pictures_are_normal():
 
 
 def test_unfit_input_is_an_error_that_names_the_picture(tmp_path):
-    """One tensor in place of a list, wrong shapes and dtypes, files that are no images."""
+    """Wrong shapes, dtypes and types, files that are no images, settings without sense."""
     good = picture(50, 50, (0, 0, 9, 9))
     run = predictor()
-    with pytest.raises(DtypeError, match="expected a list"):
-        run(good)
-    with pytest.raises(ShapeError, match=r"pictures\[1\]"):
-        run([good, good[:1]])
-    with pytest.raises(DtypeError, match=r"pictures\[0\].*uint8"):
-        run([good.float()])
+    bad = {
+        "grey tensor": (good[:1], ShapeError, r"pictures\[1\]: .*\[3, h, w\], got \[1, 50, 50\]"),
+        "channels last": (good.permute(1, 2, 0), ShapeError, r"pictures\[1\].*permute\(2, 0, 1\)"),
+        "channels first": (good.numpy(), ShapeError, r"pictures\[1\].*transpose\(1, 2, 0\)"),
+        "stack": (good[None], ShapeError, r"pictures\[1\].*as a list"),
+        "no pixel": (good[:, :0], ShapeError, r"pictures\[1\]"),
+        "floats": (good.float(), DtypeError, r"pictures\[1\].*uint8"),
+        "float array": (np.ones((9, 9, 3)), DtypeError, r"pictures\[1\].*uint8 array of 0..255"),
+        "bytes": (b"abc", DtypeError, r"pictures\[1\]: expected a path.*got bytes"),
+        "no file": ("nowhere.png", ImageDecodeError, r"nowhere\.png"),
+        "float image": (Image.new("F", (9, 9)), ImageDecodeError, r"pictures\[1\]: holds floating"),
+    }
+    for value, error, message in bad.values():
+        with pytest.raises(error, match=message):
+            run([good, value])
+    with pytest.raises(ShapeError, match="picture: "):
+        run(good[:1])
     with pytest.raises(InvalidValueError, match="batch_size"):
         predictor(batch_size=0)
+    with pytest.raises(InvalidValueError, match=r"masks.*'rle'.*'polygons'"):
+        predictor(masks="polygons")
+    with pytest.raises(InvalidValueError, match="max_long_edge=9"):
+        Predictor(BrightBox(), max_long_edge=9)
+    with pytest.raises(InvalidValueError, match="at least 1 pixel"):
+        Predictor(BrightBox(), short_edge=0)
     (tmp_path / "a.jpg").write_bytes(b"no image")
     with pytest.raises(ImageDecodeError, match=r"a\.jpg"):
         run([tmp_path / "a.jpg"])
@@ -187,6 +240,97 @@ def test_resizing_is_pillows_bilinear():
     assert (seen[0].permute(1, 2, 0).numpy() == np.asarray(wanted)).all()
 
 
+def test_the_models_own_preprocess_says_how_pictures_are_resized():
+    """Its sizes are the default, arguments replace them, and without either nothing is resized."""
+    image = picture(100, 160, (40, 25, 80, 50))
+
+    def seen(own_short=None, own_long=None, **options):
+        model = BrightBox()
+        model.preprocess = Preprocess(
+            channel_order="rgb",
+            mean=(0.0,) * 3,
+            std=(1.0,) * 3,
+            short_edge=own_short,
+            max_long_edge=own_long,
+        )
+        Predictor(model, **options)(image)
+        return model.calls
+
+    assert seen(50, 120) == [[(50, 80)]]
+    assert seen(50, 60) == [[(38, 60)]]
+    assert seen(50, 60, short_edge=50) == [[(50, 80)]]
+    assert seen() == [[(100, 160)]]
+    bare = BrightBox()
+    Predictor(bare)(image)
+    assert bare.calls == [[(100, 160)]]
+
+
+def test_rows_come_by_descending_score_and_ties_keep_their_order():
+    """Whatever order the model returns them in."""
+
+    class Unordered(nn.Module):
+        def forward(self, images):
+            boxes = Boxes(torch.tensor([[0.0, 0.0, 9.0, 9.0]]).repeat(4, 1))
+            scores = torch.tensor([0.2, 0.9, 0.5, 0.9])
+            return [
+                Instances(ImageSize(20, 20), boxes=boxes, scores=scores, labels=torch.arange(4))
+            ]
+
+    found = Predictor(Unordered())(picture(20, 20, (0, 0, 9, 9)))
+    assert found.labels.tolist() == [1, 3, 2, 0]
+
+
+class SoftMasks(nn.Module):
+    """Two boxes with soft masks, at half the picture's size."""
+
+    def forward(self, images):
+        """Predictions for 20 x 30 pixels."""
+        size = ImageSize(*images[0].shape[1:])
+        boxes = Boxes(torch.tensor([[1.0, 2.0, 15.0, 14.0], [8.0, 3.0, 28.0, 19.0]]))
+        grids = torch.rand(2, 7, 7, generator=torch.Generator().manual_seed(0))
+        return [
+            Instances(
+                size,
+                boxes=boxes,
+                scores=torch.tensor([0.5, 0.8]),
+                labels=torch.tensor([0, 1]),
+                masks=RoiMasks(grids, boxes, size),
+            )
+            for _ in images
+        ]
+
+
+def test_masks_come_in_the_form_that_was_asked_for():
+    """Run lengths unless asked otherwise; all forms have the same pixels, in the same order."""
+    image = picture(40, 60, (0, 0, 9, 9))
+    found = {
+        form: Predictor(SoftMasks(), short_edge=20, masks=form)(image)
+        for form in ("rle", "roi", "bit")
+    }
+    default = Predictor(SoftMasks(), short_edge=20)(image)
+
+    assert isinstance(default.masks, RleMasks)
+    assert isinstance(found["roi"].masks, RoiMasks)
+    assert isinstance(found["bit"].masks, BitMasks)
+    bits = found["bit"].masks.data
+    assert bits.shape == (2, 40, 60)
+    assert bits.flatten(1).any(1).all()
+    assert torch.equal(found["rle"].masks.to_bit_masks().data, bits)
+    assert torch.equal(found["roi"].masks.to_bit_masks().data, bits)
+    assert [each.labels.tolist() for each in found.values()] == [[1, 0]] * 3
+
+
+def test_a_model_with_another_number_of_results_is_named():
+    """A broken model is no silent misalignment."""
+
+    class Forgetful(BrightBox):
+        def forward(self, images):
+            return super().forward(images)[1:]
+
+    with pytest.raises(GeodetError, match="Forgetful: expected one prediction per image"):
+        Predictor(Forgetful())(picture(40, 60, (0, 0, 9, 9)))
+
+
 def test_a_real_mask_rcnn_can_be_evaluated_and_drawn():
     """Random weights: every row fits the given picture and goes through the rooms behind."""
     torch.manual_seed(0)
@@ -203,7 +347,7 @@ def test_a_real_mask_rcnn_can_be_evaluated_and_drawn():
     image = torch.randint(0, 256, (3, 50, 70), dtype=torch.uint8)
     (found,) = run([image])
     evaluator = CocoEvaluator(num_classes=3, class_names=run.class_names)
-    evaluator.update(1, found, found.with_(scores=None, masks=found.masks.to_bit_masks()))
+    evaluator.update(1, found, found.with_(scores=None, masks=found.masks))
     report = evaluator.result()
 
     assert 0 < len(found) <= 5

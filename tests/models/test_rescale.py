@@ -5,7 +5,16 @@ import torch
 
 from geodet.errors import DtypeError
 from geodet.models import rescale_instances
-from geodet.structures import BitMasks, Boxes, ImageSize, Instances, RoiMasks
+from geodet.structures import (
+    BitMasks,
+    Boxes,
+    ImageSize,
+    Instances,
+    Keypoints,
+    RoiMasks,
+    RotatedBoxes,
+    Skeleton,
+)
 
 SIZE = ImageSize(50, 100)
 
@@ -45,6 +54,20 @@ def test_no_instances_stay_none():
     moved = rescale_instances(Instances.empty(SIZE), ImageSize(7, 9))
     assert len(moved) == 0
     assert moved.image_size == ImageSize(7, 9)
+
+
+def test_rotated_boxes_and_keypoints_are_scaled_as_their_types_say():
+    """Each kind with the two factors; a rotated box without area goes, one at the border stays."""
+    boxes = RotatedBoxes(
+        torch.tensor([[50.0, 25, 30, 10, 20], [99, 49, 40, 20, 45], [9, 9, 0, 5, 0]])
+    )
+    xyv = torch.tensor([[[10.0, 20.0, 1.0]], [[50.0, 5.0, 0.5]], [[1.0, 2.0, 1.0]]])
+    keypoints = Keypoints(xyv, Skeleton(names=("tip",), sigmas=(0.1,)))
+    found = Instances(SIZE, boxes=boxes, keypoints=keypoints)
+    moved = rescale_instances(found, ImageSize(200, 300))
+    assert torch.equal(moved.boxes.cxcywha, boxes.scale(3.0, 4.0).cxcywha[:2])
+    assert moved.keypoints.xyv[:, 0, :2].tolist() == [[30, 80], [150, 20]]
+    assert torch.equal(rescale_instances(found, SIZE).boxes.cxcywha, boxes.cxcywha[:2])
 
 
 def test_other_kinds_of_columns_are_refused():
