@@ -6,7 +6,7 @@ Three levels: blocks (`layers`, `backbones`, `necks`, `heads`), families that wi
 
 from geodet.models.anchors import AnchorGenerator
 from geodet.models.assignment import Matcher
-from geodet.models.backbones import ResNet, resnet, resnet_stage
+from geodet.models.backbones import ResNet, ViT, resnet, resnet_stage, vit
 from geodet.models.box_coding import BoxCoder
 from geodet.models.detectors import (
     FasterRCNN,
@@ -18,7 +18,7 @@ from geodet.models.detectors import (
 from geodet.models.features import Backbone, FeatureSpec
 from geodet.models.heads import RPN, BoxHead, MaskHead, RoiPooler, RPNHead
 from geodet.models.layers import FrozenBatchNorm2d, LayerNorm2d, group_norm
-from geodet.models.necks import FPN, LastLevelMaxPool, LastLevelP6P7
+from geodet.models.necks import FPN, LastLevelMaxPool, LastLevelP6P7, SimpleFeaturePyramid
 from geodet.models.preprocess import Preprocess
 from geodet.models.sampling import BalancedSampler, subsample_labels
 
@@ -43,6 +43,8 @@ __all__ = [
     "RPNHead",
     "ResNet",
     "RoiPooler",
+    "SimpleFeaturePyramid",
+    "ViT",
     "faster_rcnn_fpn",
     "group_norm",
     "mask_rcnn_fpn",
@@ -50,4 +52,5 @@ __all__ = [
     "resnet",
     "resnet_stage",
     "subsample_labels",
+    "vit",
 ]

@@ -10,19 +10,25 @@ from geodet.models.backbones.resnet_blocks import (
     ResidualBlock,
 )
 from geodet.models.backbones.staged import Stage, StagedBackbone, Stem, freeze
+from geodet.models.backbones.vit import ConvResidual, RelativeAttention, ViT, ViTBlock, vit
 
 __all__ = [
     "BasicBlock",
     "BasicStem",
     "BottleneckBlock",
+    "ConvResidual",
     "DeepStem",
     "DeformBottleneckBlock",
+    "RelativeAttention",
     "ResNet",
     "ResidualBlock",
     "Stage",
     "StagedBackbone",
     "Stem",
+    "ViT",
+    "ViTBlock",
     "freeze",
     "resnet",
     "resnet_stage",
+    "vit",
 ]

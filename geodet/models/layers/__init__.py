@@ -1,24 +1,41 @@
 """Building blocks of networks: convolution with norm, norms, initialisations."""
 
+from geodet.models.layers.attention import attend, decomposed_bias, relative_embeddings
 from geodet.models.layers.conv import ConvNorm
 from geodet.models.layers.deform import DeformConvNorm
+from geodet.models.layers.drop_path import DropPath, drop_path_rates
 from geodet.models.layers.initialisation import (
     fill_c2_msra,
     fill_c2_xavier,
     fill_normal,
+    fill_transformer,
     fill_zeros,
 )
+from geodet.models.layers.mlp import Mlp
 from geodet.models.layers.norms import FrozenBatchNorm2d, LayerNorm2d, NormFactory, group_norm
+from geodet.models.layers.patch_embed import PatchEmbed, grid_positions
+from geodet.models.layers.windows import join_windows, split_windows
 
 __all__ = [
     "ConvNorm",
     "DeformConvNorm",
+    "DropPath",
     "FrozenBatchNorm2d",
     "LayerNorm2d",
+    "Mlp",
     "NormFactory",
+    "PatchEmbed",
+    "attend",
+    "decomposed_bias",
+    "drop_path_rates",
     "fill_c2_msra",
     "fill_c2_xavier",
     "fill_normal",
+    "fill_transformer",
     "fill_zeros",
+    "grid_positions",
     "group_norm",
+    "join_windows",
+    "relative_embeddings",
+    "split_windows",
 ]

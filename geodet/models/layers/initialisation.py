@@ -2,7 +2,7 @@
 
 from torch import nn
 
-__all__ = ["fill_c2_msra", "fill_c2_xavier", "fill_normal", "fill_zeros"]
+__all__ = ["fill_c2_msra", "fill_c2_xavier", "fill_normal", "fill_transformer", "fill_zeros"]
 
 _Weighted = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 
@@ -32,6 +32,14 @@ def fill_zeros(layer: _Weighted) -> None:
     """Weight and bias 0; for predictors that start by changing nothing."""
     nn.init.zeros_(layer.weight)
     _zero_bias(layer)
+
+
+def fill_transformer(part: nn.Module) -> None:
+    """Every linear layer of a part normal with standard deviation 0.02, biases 0."""
+    for layer in part.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.trunc_normal_(layer.weight, std=0.02)
+            _zero_bias(layer)
 
 
 def _zero_bias(layer: _Weighted) -> None:
