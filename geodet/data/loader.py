@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from geodet.data.mapping import Mapper
-from geodet.data.sample import Batch
+from geodet.data.sample import Batch, TargetMaker
 from geodet.data.samplers import AspectRatioBatches, Batches, EpochSampler, FixedBatches
 from geodet.data.transport import Parcel, pack, unpack
 from geodet.errors import DataError, GeodetError, InvalidValueError, TrainingError
@@ -31,8 +31,9 @@ class _Failure:
 class _Samples(Dataset[Any]):
     """The mapper as torch's loader wants it; whole batches at a time."""
 
-    def __init__(self, mapper: Mapper) -> None:
+    def __init__(self, mapper: Mapper, target: TargetMaker | None) -> None:
         self._mapper = mapper
+        self._target = target
 
     def __getitem__(self, key: _Key) -> Any:
         raise NotImplementedError("batches are read by __getitems__")
@@ -45,7 +46,7 @@ class _Samples(Dataset[Any]):
             except Exception as error:  # noqa: BLE001 (any error must come back with the sample's name)
                 return self._failure(error, index)
         try:
-            return pack(Batch.from_samples(samples))
+            return pack(Batch.from_samples(samples, target=self._target))
         except GeodetError as error:
             return _Failure(DataError, str(error), traceback.format_exc())
 
@@ -92,6 +93,7 @@ class Loader:
     Args:
         mapper: makes each sample.
         batches: which samples come when, on this rank.
+        target: picks what the model trains on; None takes the objects.
         num_workers: processes that read; 0 reads in this one.
         prefetch_batches: batches that each worker prepares ahead.
         pin_memory: put batches into page-locked memory, for copies to a GPU.
@@ -106,6 +108,7 @@ class Loader:
         mapper: Mapper,
         batches: Batches,
         *,
+        target: TargetMaker | None = None,
         num_workers: int = 0,
         prefetch_batches: int = 2,
         pin_memory: bool = False,
@@ -124,6 +127,7 @@ class Loader:
             )
         self._mapper = mapper
         self._batches = batches
+        self._target = target
         self._num_workers = num_workers
         self._prefetch_batches = prefetch_batches
         self._pin_memory = pin_memory
@@ -221,7 +225,7 @@ class Loader:
                 "worker_init_fn": _one_thread,
             }
         loader: DataLoader[Any] = DataLoader(
-            _Samples(self._mapper),
+            _Samples(self._mapper, self._target),
             batch_sampler=keys,
             num_workers=self._num_workers,
             collate_fn=_as_it_is,
@@ -250,6 +254,7 @@ def build_loader(
     mapper: Mapper,
     *,
     batch_size: int,
+    target: TargetMaker | None = None,
     seed: int = 0,
     rank: int = 0,
     world_size: int = 1,
@@ -270,6 +275,8 @@ def build_loader(
     Args:
         mapper: makes each sample.
         batch_size: samples per batch and rank.
+        target: picks what the model trains on, as `geodet.data.target_maker` makes it; None takes
+            the objects.
         seed: of the order; the mapper has its own.
         rank: of this process.
         world_size: number of processes.
@@ -295,6 +302,7 @@ def build_loader(
     return Loader(
         mapper,
         batches,
+        target=target,
         num_workers=num_workers,
         prefetch_batches=prefetch_batches,
         pin_memory=pin_memory,

@@ -82,12 +82,13 @@ class TrainMapper:
             instances = instances[~instances.is_crowd].with_(is_crowd=None)
         instances = transform.apply_instances(instances)
         kept = _visible(instances, self.min_side_px)
-        panoptic = sample.panoptic
+        panoptic, semantic = sample.panoptic, sample.semantic
         return attrs.evolve(
             sample,
             image=transform.apply_image(sample.image),
             instances=kept,
             panoptic=None if panoptic is None else transform.apply_panoptic(panoptic),
+            semantic=None if semantic is None else transform.apply_semantic(semantic),
             num_dropped=sample.num_dropped + len(instances) - len(kept),
         )
 

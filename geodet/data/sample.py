@@ -4,6 +4,7 @@ Shapes: c channels, h and w the size of one image in pixels.
 """
 
 from collections.abc import Sequence
+from typing import Protocol, TypeAlias, TypeVar
 
 import attrs
 import torch
@@ -11,9 +12,21 @@ from torch import Tensor
 
 from geodet._check import check_dtype, check_shape
 from geodet.errors import DataError, InvalidValueError, ShapeError
-from geodet.structures import ImageSize, Instances, PanopticSegmentation
+from geodet.structures import (
+    ImageSize,
+    Instances,
+    PanopticSegmentation,
+    SceneTarget,
+    SemanticMap,
+)
 
-__all__ = ["Batch", "Sample"]
+__all__ = ["Batch", "Sample", "Target", "TargetMaker"]
+
+Target: TypeAlias = Instances | SemanticMap | SceneTarget
+
+_Movable = TypeVar(
+    "_Movable", Tensor, Instances, Target, PanopticSegmentation | None, SemanticMap | None
+)
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -28,10 +41,11 @@ class Sample:
         source: the file the image came from, or the name of what generated it.
         original_size: size of the image as the data set states it, before any transform.
         panoptic: panoptic truth in pixels of one of the two sizes, where the data set has it.
+        semantic: the class of each pixel, likewise, where the data set has it of its own.
         num_dropped: objects that a mapping left out because nothing of their box remained.
     Raises:
         DtypeError, ShapeError: `image` is not a uint8 [c, h, w] tensor, or the size of the
-            instances or of the panoptic truth is neither the image's nor the original one.
+            instances or of another truth is neither the image's nor the original one.
     """
 
     image: Tensor
@@ -40,6 +54,7 @@ class Sample:
     source: str
     original_size: ImageSize
     panoptic: PanopticSegmentation | None = None
+    semantic: SemanticMap | None = None
     num_dropped: int = 0
 
     def __attrs_post_init__(self) -> None:
@@ -47,7 +62,9 @@ class Sample:
         check_dtype("image", self.image, torch.uint8)
         self._check_size("instances.image_size", self.instances.image_size)
         if self.panoptic is not None:
-            self._check_size("panoptic.ids", ImageSize(*self.panoptic.ids.shape))
+            self._check_size("panoptic.ids", self.panoptic.image_size)
+        if self.semantic is not None:
+            self._check_size("semantic.labels", self.semantic.image_size)
 
     @property
     def image_size(self) -> ImageSize:
@@ -62,16 +79,27 @@ class Sample:
             )
 
 
+class TargetMaker(Protocol):
+    """Picks what a model trains on out of a sample; picklable, a function of the sample alone."""
+
+    def __call__(self, sample: Sample) -> Target:
+        """Return the target of one image, in pixels of the size the truth has."""
+        ...
+
+
 @attrs.frozen(eq=False, kw_only=True)
 class Batch:
     """Images of any sizes with their truth; row `i` of every field belongs to image `i`.
 
     Args:
         images: uint8 tensors [c, h, w], one size each; padding is left to the model.
-        targets: the objects of each image, in pixels of the size they name (see `Sample`).
+        instances: the objects of each image, in pixels of the size they name (see `Sample`).
+        targets: what the model trains on, of each image: the objects, or what a `TargetMaker`
+            made of the sample.
         image_ids: the id that the data set has for each image.
         original_sizes: sizes before any transform.
         panoptic: panoptic truth of each image, where there is one.
+        semantic: the class of each pixel of each image, where it was given of its own.
         sources: the file (or generator) of each image, for messages.
         num_dropped: objects that a mapping left out of each image.
     Raises:
@@ -80,10 +108,12 @@ class Batch:
     """
 
     images: list[Tensor]
-    targets: list[Instances]
+    instances: list[Instances]
+    targets: list[Target]
     image_ids: list[int | str]
     original_sizes: list[ImageSize]
     panoptic: list[PanopticSegmentation | None]
+    semantic: list[SemanticMap | None]
     sources: list[str]
     num_dropped: list[int]
 
@@ -96,9 +126,14 @@ class Batch:
                 )
 
     @classmethod
-    def from_samples(cls, samples: Sequence[Sample]) -> "Batch":
+    def from_samples(
+        cls, samples: Sequence[Sample], *, target: TargetMaker | None = None
+    ) -> "Batch":
         """Put samples side by side, in their order.
 
+        Args:
+            samples: one per image.
+            target: picks what the model trains on; None takes the objects.
         Raises:
             DataError: the images differ in their number of channels; two are named.
         Empty: no samples give a batch of length 0.
@@ -112,10 +147,12 @@ class Batch:
                 )
         return cls(
             images=[sample.image for sample in samples],
-            targets=[sample.instances for sample in samples],
+            instances=[sample.instances for sample in samples],
+            targets=[sample.instances if target is None else target(sample) for sample in samples],
             image_ids=[sample.image_id for sample in samples],
             original_sizes=[sample.original_size for sample in samples],
             panoptic=[sample.panoptic for sample in samples],
+            semantic=[sample.semantic for sample in samples],
             sources=[sample.source for sample in samples],
             num_dropped=[sample.num_dropped for sample in samples],
         )
@@ -125,19 +162,25 @@ class Batch:
         return len(self.images)
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "Batch":
-        """Return the batch with images, objects and panoptic truth on `device`.
+        """Return the batch with images and all truth on `device`.
 
         Args:
             device: where to.
             non_blocking: do not wait for the copies; with batches from pinned memory they
                 overlap work on the device.
         """
+
+        def moved(value: _Movable) -> _Movable:
+            return value if value is None else value.to(device, non_blocking=non_blocking)
+
+        instances = [moved(one) for one in self.instances]
+        # Targets are the instances themselves where nothing else was asked for: one copy for both.
+        copies = {id(old): new for old, new in zip(self.instances, instances, strict=True)}
         return attrs.evolve(
             self,
-            images=[image.to(device, non_blocking=non_blocking) for image in self.images],
-            targets=[target.to(device, non_blocking=non_blocking) for target in self.targets],
-            panoptic=[
-                one if one is None else one.to(device, non_blocking=non_blocking)
-                for one in self.panoptic
-            ],
+            images=[moved(image) for image in self.images],
+            instances=instances,
+            targets=[copies[id(one)] if id(one) in copies else moved(one) for one in self.targets],
+            panoptic=[moved(one) for one in self.panoptic],
+            semantic=[moved(one) for one in self.semantic],
         )

@@ -1,7 +1,7 @@
 """The training loop: one step after another, whatever the model."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self, cast
 
@@ -328,8 +328,10 @@ def _mix(seed: int, step: int, rank: int) -> int:
 
 def _out_of_memory(step: int, batch: BatchLike) -> str:
     sizes = ", ".join(f"{image.shape[-2]}x{image.shape[-1]}" for image in batch.images)
-    counts = ", ".join(str(len(target)) for target in batch.targets)
+    # Maps of classes have no objects to count.
+    counts = ", ".join(str(len(one)) for one in batch.targets if isinstance(one, Sized))
+    objects = f" and {counts} objects" if counts else ""
     return (
-        f"step {step}: the GPU is out of memory with images of {sizes} pixels (height x width) "
-        f"and {counts} objects; lower batch_size or the image size, or set precision=bf16"
+        f"step {step}: the GPU is out of memory with images of {sizes} pixels (height x width)"
+        f"{objects}; lower batch_size or the image size, or set precision=bf16"
     )

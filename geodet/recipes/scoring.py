@@ -68,7 +68,7 @@ def score(
         for batch in loader:
             found = predictor(batch.images)
             for image_id, predictions, targets in zip(
-                batch.image_ids, found, batch.targets, strict=True
+                batch.image_ids, found, batch.instances, strict=True
             ):
                 evaluator.update(image_id, predictions, targets)
     parts = own.gather(evaluator)

@@ -13,6 +13,8 @@ from geodet.structures.region import Region
 from geodet.structures.rle_masks import RleMasks
 from geodet.structures.roi_masks import RoiMasks
 from geodet.structures.rotated_boxes import RotatedBoxes
+from geodet.structures.scene import SceneLabels, SceneMerging, ScenePrediction, SceneTarget
+from geodet.structures.semantic import SemanticMap, SemanticScores
 from geodet.structures.skeleton import Skeleton
 
 __all__ = [
@@ -30,6 +32,12 @@ __all__ = [
     "RleMasks",
     "RoiMasks",
     "RotatedBoxes",
+    "SceneLabels",
+    "SceneMerging",
+    "ScenePrediction",
+    "SceneTarget",
     "Segment",
+    "SemanticMap",
+    "SemanticScores",
     "Skeleton",
 ]

@@ -31,6 +31,8 @@ from geodet.testing.laws import (
     assert_pytree_round_trips,
     assert_region_laws,
     assert_selections_agree,
+    assert_semantic_map_laws,
+    assert_semantic_score_laws,
     assert_similarity_laws,
     assert_structure_laws,
     assert_suppression_ignores_order,
@@ -56,6 +58,8 @@ from geodet.testing.strategies import (
     rotated_boxes,
     row_indices,
     scores,
+    semantic_maps,
+    semantic_scores,
     skeletons,
 )
 
@@ -78,6 +82,8 @@ __all__ = [
     "assert_pytree_round_trips",
     "assert_region_laws",
     "assert_selections_agree",
+    "assert_semantic_map_laws",
+    "assert_semantic_score_laws",
     "assert_similarity_laws",
     "assert_structure_laws",
     "assert_suppression_ignores_order",
@@ -101,5 +107,7 @@ __all__ = [
     "rotated_boxes",
     "row_indices",
     "scores",
+    "semantic_maps",
+    "semantic_scores",
     "skeletons",
 ]

@@ -13,6 +13,7 @@ from geodet.structures import (
     Keypoints,
     PanopticSegmentation,
     RotatedBoxes,
+    SemanticMap,
 )
 from geodet.transforms.resampling import resize_image
 from geodet.transforms.transform import AnyMasks, Transform
@@ -55,6 +56,9 @@ class HorizontalFlip(Transform):
     def _panoptic(self, panoptic: PanopticSegmentation) -> PanopticSegmentation:
         return panoptic.flip_horizontally()
 
+    def _semantic(self, semantic: SemanticMap) -> SemanticMap:
+        return semantic.flip_horizontally()
+
 
 @attrs.frozen
 class VerticalFlip(Transform):
@@ -85,15 +89,18 @@ class VerticalFlip(Transform):
     def _panoptic(self, panoptic: PanopticSegmentation) -> PanopticSegmentation:
         return panoptic.flip_vertically()
 
+    def _semantic(self, semantic: SemanticMap) -> SemanticMap:
+        return semantic.flip_vertically()
+
 
 @attrs.frozen
 class Resize(Transform):
     """Stretch the picture to another size; x and y coordinates are multiplied by the two ratios.
 
     uint8 pictures are resampled by Pillow's BILINEAR filter (which averages when it shrinks),
-    floating-point ones by torch's antialiased bilinear filter; masks and panoptic maps take the
-    nearest pixel. Resizing to the same size changes nothing. `inverse` undoes coordinates up to
-    rounding; pixels that were averaged away do not come back.
+    floating-point ones by torch's antialiased bilinear filter; masks, panoptic maps and maps of
+    classes take the nearest pixel. Resizing to the same size changes nothing. `inverse` undoes
+    coordinates up to rounding; pixels that were averaged away do not come back.
 
     Args:
         source: size of the pictures that it takes.
@@ -136,6 +143,9 @@ class Resize(Transform):
 
     def _panoptic(self, panoptic: PanopticSegmentation) -> PanopticSegmentation:
         return panoptic.resize(self.target)
+
+    def _semantic(self, semantic: SemanticMap) -> SemanticMap:
+        return semantic.resize(self.target)
 
 
 def _flat(transforms: object) -> tuple[Transform, ...]:
@@ -216,3 +226,8 @@ class Compose(Transform):
         for transform in self.transforms:
             panoptic = transform.apply_panoptic(panoptic)
         return panoptic
+
+    def _semantic(self, semantic: SemanticMap) -> SemanticMap:
+        for transform in self.transforms:
+            semantic = transform.apply_semantic(semantic)
+        return semantic

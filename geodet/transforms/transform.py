@@ -19,6 +19,7 @@ from geodet.structures import (
     Masks,
     PanopticSegmentation,
     RotatedBoxes,
+    SemanticMap,
 )
 
 __all__ = ["AnyMasks", "Transform"]
@@ -91,6 +92,15 @@ class Transform(ABC):
         self._check_size("panoptic.ids", ImageSize(height, width))
         return self._panoptic(panoptic)
 
+    def apply_semantic(self, semantic: SemanticMap) -> SemanticMap:
+        """Change a map of classes.
+
+        Raises:
+            ShapeError: its size is not `source`.
+        """
+        self._check_size("semantic.labels", semantic.image_size)
+        return self._semantic(semantic)
+
     def apply_instances(self, instances: Instances) -> Instances:
         """Change every column of `instances` that lies in the picture.
 
@@ -153,3 +163,6 @@ class Transform(ABC):
 
     def _panoptic(self, panoptic: PanopticSegmentation) -> PanopticSegmentation:
         return panoptic
+
+    def _semantic(self, semantic: SemanticMap) -> SemanticMap:
+        return semantic

@@ -182,6 +182,20 @@ CASES = {
         gt.panoptic_segmentations(),
         lambda p: some(p.ids == 0) and some(p.ids != 0),
     ),
+    "semantic: no class": (gt.semantic_maps(), lambda s: not len(s.classes())),
+    "semantic: void beside classes": (
+        gt.semantic_maps(),
+        lambda s: some(s.labels < 0) and some(s.labels == 3),
+    ),
+    "semantic scores: padding": (
+        gt.semantic_scores(),
+        lambda s: s.input_size.height < s.stride * s.logits.shape[1],
+    ),
+    "semantic scores: cells of one pixel": (gt.semantic_scores(), lambda s: s.stride == 1),
+    "semantic scores: ties": (
+        gt.semantic_scores(num_classes=2),
+        lambda s: some(s.logits[0] == s.logits[1]),
+    ),
     "instances: bits": (gt.instances(), lambda t: isinstance(t.masks, BitMasks)),
     "instances: runs": (gt.instances(), lambda t: isinstance(t.masks, RleMasks)),
     "instances: outlines": (gt.instances(), lambda t: isinstance(t.masks, PolygonMasks)),
@@ -293,6 +307,11 @@ SHRUNK = {
         lambda p: some(p.ids != 0),
         lambda p: p.ids.tolist() == [[1]] and len(p.segments) == 1,
     ),
+    "semantic": (
+        gt.semantic_maps(),
+        lambda s: some(s.labels >= 0),
+        lambda s: s.labels.tolist() == [[0]],
+    ),
     "instances": (
         gt.instances(),
         lambda t: len(t) > 0,
@@ -339,8 +358,11 @@ def test_options_of_polygons_are_kept(masks):
     assert not bool((masks.ring_offsets.diff() > 4).any())
 
 
-FLOATING = ("boxes", "rotated_boxes", "roi_masks", "keypoints", "instances", "image_lists")
-MOVABLE = (*FLOATING, "bit_masks", "panoptic_segmentations")
+FLOATING = (
+    *("boxes", "rotated_boxes", "roi_masks", "keypoints", "instances", "image_lists"),
+    "semantic_scores",
+)
+MOVABLE = (*FLOATING, "bit_masks", "panoptic_segmentations", "semantic_maps")
 
 
 @pytest.mark.parametrize("name", FLOATING)
@@ -399,6 +421,8 @@ def test_scores_can_be_distinct(scores):
         (lambda: gt.instances(num_classes=0), "num_classes: expected an int of at least 1"),
         (lambda: gt.skeletons(min_points=0), "min_points: expected an int of at least 1"),
         (lambda: gt.panoptic_segmentations(max_segments=300), "max_segments = 300 is larger"),
+        (lambda: gt.semantic_maps(num_classes=300), "num_classes = 300 is larger"),
+        (lambda: gt.semantic_scores(num_classes=0), "num_classes: expected an int of at least 1"),
         (lambda: gt.image_lists(channels=0), "channels: expected an int of at least 1"),
         (lambda: gt.roi_masks(side=0), "side: expected an int of at least 1"),
     ],

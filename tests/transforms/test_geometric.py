@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from geodet.errors import DtypeError, InvalidValueError, ShapeError
-from geodet.structures import BitMasks, Boxes, ImageSize, Instances, Keypoints
+from geodet.structures import BitMasks, Boxes, ImageSize, Instances, Keypoints, SemanticMap
 from geodet.structures._table import Table
 from geodet.transforms import (
     Brightness,
@@ -160,6 +160,18 @@ def test_composition_is_associative_and_is_one_after_the_other(make, chain, data
     assert torch.equal(whole.apply_image(image), expected[0])
     _assert_same_instances(whole.apply_instances(rows), expected[1])
     assert torch.equal(whole.apply_panoptic(panoptic).ids, expected[2].ids)
+
+
+@given(chains(), seeds)
+def test_maps_of_classes_move_as_panoptic_maps(make, chain, seed):
+    """Any chain gives each pixel the class of the segment it gives it; other sizes are refused."""
+    transform = Compose(chain)
+    panoptic = make.panoptic(np.random.default_rng(seed), transform.source)
+    moved = transform.apply_semantic(SemanticMap.from_panoptic(panoptic))
+    assert moved.image_size == transform.target
+    assert moved.equal(SemanticMap.from_panoptic(transform.apply_panoptic(panoptic)))
+    with pytest.raises(ShapeError, match=r"semantic\.labels"):
+        transform.apply_semantic(moved.pad(0, 0, 99, 0))
 
 
 @given(chains(), counts, seeds)

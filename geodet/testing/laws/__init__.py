@@ -22,6 +22,10 @@ from geodet.testing.laws.regions import (
     assert_matched_is_diagonal,
     assert_region_laws,
 )
+from geodet.testing.laws.semantic import (
+    assert_semantic_map_laws,
+    assert_semantic_score_laws,
+)
 from geodet.testing.laws.structures import (
     assert_cat_of_slices_is_identity,
     assert_indexing_composes,
@@ -64,6 +68,8 @@ __all__ = [
     "assert_pytree_round_trips",
     "assert_region_laws",
     "assert_selections_agree",
+    "assert_semantic_map_laws",
+    "assert_semantic_score_laws",
     "assert_similarity_laws",
     "assert_structure_laws",
     "assert_suppression_ignores_order",

@@ -6,7 +6,13 @@ them are exact in single precision, so laws can ask for equality. Every value is
 and moved to `device` last, so the same seed draws the same values on every device.
 """
 
-from geodet.testing.strategies.images import image_lists, image_sizes, panoptic_segmentations
+from geodet.testing.strategies.images import (
+    image_lists,
+    image_sizes,
+    panoptic_segmentations,
+    semantic_maps,
+    semantic_scores,
+)
 from geodet.testing.strategies.keypoints import keypoints, skeletons
 from geodet.testing.strategies.masks import bit_masks, rle_masks, roi_masks
 from geodet.testing.strategies.polygons import polygon_masks
@@ -27,5 +33,7 @@ __all__ = [
     "rotated_boxes",
     "row_indices",
     "scores",
+    "semantic_maps",
+    "semantic_scores",
     "skeletons",
 ]

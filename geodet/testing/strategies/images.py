@@ -1,10 +1,17 @@
-"""Strategies of what belongs to whole images: sizes, padded batches, panoptic maps."""
+"""Strategies of what belongs to whole images: sizes, padded batches, maps of all pixels."""
 
 import hypothesis.strategies as st
 import numpy as np
 import torch
 
-from geodet.structures import ImageList, ImageSize, PanopticSegmentation, Segment
+from geodet.structures import (
+    ImageList,
+    ImageSize,
+    PanopticSegmentation,
+    Segment,
+    SemanticMap,
+    SemanticScores,
+)
 from geodet.testing.strategies._options import (
     Device,
     Sizes,
@@ -71,6 +78,72 @@ def panoptic_segmentations(
     check_device(device)
     drawn = _panoptic(sizes_of(image_size, image_sizes()), max_segments)
     return drawn.map(lambda segmentation: segmentation.to(device))
+
+
+def semantic_maps(
+    *, image_size: Sizes = None, num_classes: int = 4, device: Device = "cpu"
+) -> st.SearchStrategy[SemanticMap]:
+    """Draw maps of classes in [-1, num_classes).
+
+    Args:
+        image_size: a size, a strategy of sizes, or None for `image_sizes()`.
+        num_classes: number of classes, at most 255.
+        device: where the map lies.
+    Reaches: pixels without a class, classes without pixels, a single class.
+    Shrinks to: one pixel without a class.
+    """
+    check_range("num_classes", num_classes, "most classes", 255, lowest=1)
+    check_device(device)
+    drawn = _semantic(sizes_of(image_size, image_sizes()), num_classes)
+    return drawn.map(lambda semantic: semantic.to(device))
+
+
+def semantic_scores(
+    *,
+    image_size: Sizes = None,
+    num_classes: int = 4,
+    dtype: torch.dtype = torch.float32,
+    device: Device = "cpu",
+) -> st.SearchStrategy[SemanticScores]:
+    """Draw scores at the resolution of a network: whole numbers in -128..127.
+
+    Args:
+        image_size: of the answers: a size, a strategy of sizes, or None for `image_sizes()`.
+        num_classes: number of classes.
+        dtype: a floating-point dtype.
+        device: where the scores lie.
+    Reaches: cells of one and of several pixels, padding, images larger and smaller than the
+        network's input, ties between classes.
+    Shrinks to: one pixel that all classes share.
+    """
+    check_range("num_classes", num_classes, "num_classes", num_classes, lowest=1)
+    check_tensors(dtype, device)
+    drawn = _scores(sizes_of(image_size, image_sizes()), num_classes)
+    return drawn.map(lambda scores: scores.to(device, dtype=dtype))
+
+
+@st.composite
+def _semantic(draw: st.DrawFn, sizes: Strategy, num_classes: int) -> SemanticMap:
+    size = draw(sizes)
+    highest = draw(st.integers(0, num_classes))
+    pixels = np.frombuffer(draw(st.binary(min_size=size.area, max_size=size.area)), dtype=np.uint8)
+    labels = pixels.astype(np.int64) % (highest + 1) - 1
+    return SemanticMap(torch.tensor(labels.reshape(size.as_tuple())))
+
+
+@st.composite
+def _scores(draw: st.DrawFn, sizes: Strategy, num_classes: int) -> SemanticScores:
+    cells = draw(image_sizes(max_side=4))
+    stride = draw(st.sampled_from([1, 2, 4, 8]))
+    padding = [draw(st.integers(0, stride - 1)) for _ in range(2)]
+    length = num_classes * cells.area
+    values = np.frombuffer(draw(st.binary(min_size=length, max_size=length)), dtype=np.int8)
+    return SemanticScores(
+        torch.tensor(values.reshape(num_classes, *cells), dtype=torch.float32),
+        stride=stride,
+        input_size=ImageSize(cells.height * stride - padding[0], cells.width * stride - padding[1]),
+        image_size=draw(sizes),
+    )
 
 
 @st.composite
