@@ -15,7 +15,7 @@ namespace {
 
 template <typename T>
 void paste_all(geodet::fuzz::Input& input, const PasteSizes& s, double threshold) {
-  const auto boxes = input.coordinates<T>(4 * s.masks);
+  const auto boxes = input.coordinates<T>(s.box_columns * s.masks);
   auto values = room<T>(s.masks * s.mask_height * s.mask_width);
   for (T& each : values) {
     const auto code = input.value<std::uint8_t>();
@@ -62,7 +62,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   geodet::fuzz::Input input(data, size);
   const bool in_double = (input.value<std::uint8_t>() & 1u) != 0;
   PasteSizes s{input.between(0, 3), input.between(0, 9), input.between(0, 9),
-               input.between(0, 90), input.between(0, 90)};
+               input.between(0, 90), input.between(0, 90), input.between(4, 5)};
   const double threshold = static_cast<double>(input.between(1, 100)) / 100;
   if (s.mask_height == 0 || s.mask_width == 0) {
     GEODET_FUZZ_REQUIRE(geodet::paste_scratch_values(s) == -1);

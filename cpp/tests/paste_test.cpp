@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "check.hpp"
+#include "geodet/paste_frame.hpp"
 #include "geodet/paste_sampling.hpp"
 #include "geodet/rle.hpp"
 #include "random.hpp"
@@ -40,6 +41,22 @@ std::vector<float> random_boxes(const PasteSizes& s) {
   return boxes;
 }
 
+// Rotated boxes at all angles, some far larger than the image, some without area.
+std::vector<float> random_rotated_boxes(const PasteSizes& s) {
+  geodet::test::Random random(3);
+  std::vector<float> boxes;
+  for (std::int64_t i = 0; i < s.masks; ++i) {
+    const double x = random.uniform(-0.3, 1.3) * static_cast<double>(s.width);
+    const double y = random.uniform(-0.3, 1.3) * static_cast<double>(s.height);
+    const double side = random.uniform(0, 1) < 0.2 ? 5e8 : 1.2;
+    const double w = random.uniform(-0.05, side) * static_cast<double>(s.width);
+    const double h = random.uniform(-0.05, side) * static_cast<double>(s.height);
+    const double angle = i % 4 == 0 ? 90.0 * static_cast<double>(i) : random.uniform(-800, 800);
+    for (const double value : {x, y, w, h, angle}) boxes.push_back(static_cast<float>(value));
+  }
+  return boxes;
+}
+
 std::vector<float> pasted(const std::vector<float>& values, const std::vector<float>& boxes,
                           const PasteSizes& s, int threads) {
   std::vector<float> scratch(static_cast<std::size_t>(geodet::paste_scratch_values(s)));
@@ -64,6 +81,30 @@ GEODET_TEST(pasted_pixels_equal_the_shared_maths) {
       for (std::int64_t y = 0; y < s.height; ++y) {
         for (std::int64_t x = 0; x < s.width; ++x, ++k) {
           equal = equal && out[k] == geodet::pasted_value(mask, boxes.data() + 4 * i, s, y, x);
+        }
+      }
+    }
+    GEODET_EXPECT(equal);
+  }
+}
+
+GEODET_TEST(rotated_pixels_equal_the_shared_maths) {
+  for (const PasteSizes& s : {PasteSizes{60, 7, 5, 33, 47, 5}, PasteSizes{20, 1, 1, 9, 600, 5},
+                              PasteSizes{5, 60, 300, 20, 20, 5}}) {
+    const std::vector<float> values = random_probabilities(s);
+    const std::vector<float> boxes = random_rotated_boxes(s);
+    const std::vector<float> out = pasted(values, boxes, s, 1);
+    bool equal = true;
+    std::size_t k = 0;
+    for (std::int64_t i = 0; i < s.masks; ++i) {
+      const float* mask = values.data() + i * s.mask_height * s.mask_width;
+      const float* box = boxes.data() + 5 * i;
+      const geodet::PasteFrame frame = geodet::paste_frame(box, s);
+      for (std::int64_t y = 0; y < s.height; ++y) {
+        for (std::int64_t x = 0; x < s.width; ++x, ++k) {
+          const float value = frame.paints ? geodet::framed_value(mask, frame, s, y, x) : 0.0f;
+          equal = equal && out[k] == value;
+          if (geodet::is_beyond_reach(box, y, x)) equal = equal && value == 0.0f;
         }
       }
     }
@@ -103,10 +144,13 @@ std::vector<std::int32_t> encoded(const bool* masks, const PasteSizes& s) {
 GEODET_TEST(pasted_runs_are_those_of_the_dense_masks) {
   for (const PasteSizes& s :
        {PasteSizes{40, 28, 28, 200, 300}, PasteSizes{60, 4, 3, 64, 130}, PasteSizes{9, 5, 5, 1, 1},
-        PasteSizes{30, 3, 9, 129, 2}, PasteSizes{0, 2, 2, 5, 5}, PasteSizes{3, 2, 2, 0, 5}}) {
+        PasteSizes{30, 3, 9, 129, 2}, PasteSizes{0, 2, 2, 5, 5}, PasteSizes{3, 2, 2, 0, 5},
+        PasteSizes{40, 28, 28, 200, 300, 5}, PasteSizes{60, 4, 3, 64, 130, 5},
+        PasteSizes{30, 3, 9, 129, 2, 5}, PasteSizes{3, 2, 2, 0, 5, 5}}) {
+    const bool upright = s.box_columns == 4;
     std::vector<float> values = random_probabilities(s);
-    std::vector<float> boxes = random_boxes(s);
-    for (std::int64_t i = 0; i < s.masks; i += 3) {  // masks that go on from column to column
+    std::vector<float> boxes = upright ? random_boxes(s) : random_rotated_boxes(s);
+    for (std::int64_t i = 0; upright && i < s.masks; i += 3) {  // masks that go on from column to column
       boxes[static_cast<std::size_t>(4 * i + 1)] = -50;
       boxes[static_cast<std::size_t>(4 * i + 3)] = static_cast<float>(s.height + (i % 2) * 100);
     }
@@ -149,10 +193,23 @@ GEODET_TEST(odd_boxes_are_safe_to_paste) {
   }
   const PasteSizes s{static_cast<std::int64_t>(boxes.size() / 4), 3, 3, 8, 8};
   const std::vector<float> ones(static_cast<std::size_t>(9 * s.masks), 1.0f);
+  const auto is_share = [](float value) { return value >= 0.0f && value <= 1.0f; };
   const std::vector<float> out = pasted(ones, boxes, s, 1);
-  GEODET_EXPECT(std::all_of(out.begin(), out.end(), [](float value) {
-    return value >= 0.0f && value <= 1.0f;
-  }));
+  GEODET_EXPECT(std::all_of(out.begin(), out.end(), is_share));
+  std::vector<float> turned;
+  for (const float value : odd) {
+    for (std::int64_t column = 0; column < 5; ++column) {
+      for (std::int64_t k = 0; k < 5; ++k) turned.push_back(k == column ? value : 3.0f);
+    }
+    for (const float other : odd) {
+      for (const float number : {value, other, 3e38f, 3e38f, 30.0f}) turned.push_back(number);
+      for (const float number : {3.0f, 3.0f, value, other, 30.0f}) turned.push_back(number);
+    }
+  }
+  const PasteSizes r{static_cast<std::int64_t>(turned.size() / 5), 3, 3, 8, 8, 5};
+  const std::vector<float> full(static_cast<std::size_t>(9 * r.masks), 1.0f);
+  const std::vector<float> image = pasted(full, turned, r, 1);
+  GEODET_EXPECT(std::all_of(image.begin(), image.end(), is_share));
 }
 
 GEODET_TEST(paste_refuses_wrong_arguments) {
@@ -167,7 +224,7 @@ GEODET_TEST(paste_refuses_wrong_arguments) {
   GEODET_EXPECT(run(good, 0.0) == Status::kInvalidArgument);
   GEODET_EXPECT(run(good, std::numeric_limits<double>::quiet_NaN()) == Status::kInvalidArgument);
   for (const PasteSizes& bad : {PasteSizes{-1, 2, 2, 4, 4}, PasteSizes{1, 0, 2, 4, 4},
-                                PasteSizes{1, 2, 2, -4, 4}}) {
+                                PasteSizes{1, 2, 2, -4, 4}, PasteSizes{1, 2, 2, 4, 4, 6}}) {
     GEODET_EXPECT(run(bad, 0.5) == Status::kInvalidArgument);
     GEODET_EXPECT(geodet::paste_scratch_values(bad) == -1);
   }

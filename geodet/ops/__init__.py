@@ -44,7 +44,14 @@ from geodet.ops.keypoints import (
 )
 from geodet.ops.matching import batched_match_greedily, match_greedily
 from geodet.ops.nms import batched_nms, nms
-from geodet.ops.paste import paste_mask_probabilities, paste_masks, paste_masks_to_rle
+from geodet.ops.paste import (
+    paste_mask_probabilities,
+    paste_masks,
+    paste_masks_to_rle,
+    paste_rotated_mask_probabilities,
+    paste_rotated_masks,
+    paste_rotated_masks_to_rle,
+)
 from geodet.ops.points import sample_points
 from geodet.ops.polygon_fill import polygon_coverage, polygon_roi_targets, polygons_to_bit_masks
 from geodet.ops.polygon_shapes import clip_polygons, rings_are_simple, simplify_polygons
@@ -155,6 +162,9 @@ __all__ = [
     "paste_mask_probabilities",
     "paste_masks",
     "paste_masks_to_rle",
+    "paste_rotated_mask_probabilities",
+    "paste_rotated_masks",
+    "paste_rotated_masks_to_rle",
     "polygon_coverage",
     "polygon_roi_targets",
     "polygons_to_bit_masks",

@@ -45,15 +45,15 @@ def encode(masks: Tensor) -> FlatRle:
 
 
 def paste(
-    probabilities: Tensor, xyxy: Tensor, height: int, width: int, threshold: float
+    probabilities: Tensor, boxes: Tensor, height: int, width: int, threshold: float
 ) -> FlatRle:
-    """Run lengths of pasted masks: no full-size mask is made."""
-    probabilities, xyxy = probabilities.detach().contiguous(), xyxy.detach().contiguous()
+    """Run lengths of masks pasted into upright or rotated boxes: no full-size mask is made."""
+    probabilities, boxes = probabilities.detach().contiguous(), boxes.detach().contiguous()
     rows, cuda, stream = len(probabilities), _backend.cuda(), _backend.stream(probabilities)
     if height * width == 0:
-        counts = torch.zeros(rows, dtype=torch.int32, device=xyxy.device)
-        return counts, torch.arange(rows + 1, device=xyxy.device)
-    given = probabilities, xyxy, height, threshold
+        counts = torch.zeros(rows, dtype=torch.int32, device=boxes.device)
+        return counts, torch.arange(rows + 1, device=boxes.device)
+    given = probabilities, boxes, height, threshold
     return _from_columns(
         probabilities,
         (rows, height, width),

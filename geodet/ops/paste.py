@@ -2,7 +2,8 @@
 
 Every image pixel is sampled at its centre, bilinearly between the centres of the map's cells.
 Beyond the outermost centres a map falls off to zero over one cell, so soft values reach half a
-cell outside the box. This is torch's grid_sample with zero padding and align_corners=False.
+cell outside the box. This is torch's grid_sample with zero padding and align_corners=False. In a
+rotated box the map's columns run along the width and its rows along the height.
 Letters in shapes: n masks, s_h and s_w their cells, h and w the image's pixels.
 """
 
@@ -16,7 +17,18 @@ from geodet.ops._library import register
 from geodet.ops._precision import widened
 from geodet.ops._rle_batch import FlatRle, as_tensors, check_size, fake_batch
 
-__all__ = ["paste_mask_probabilities", "paste_masks", "paste_masks_to_rle"]
+__all__ = [
+    "paste_mask_probabilities",
+    "paste_masks",
+    "paste_masks_to_rle",
+    "paste_rotated_mask_probabilities",
+    "paste_rotated_masks",
+    "paste_rotated_masks_to_rle",
+]
+
+# How the kernels tell upright and rotated boxes.
+_UPRIGHT_COLUMNS = 4
+_ROTATED_COLUMNS = 5
 
 
 def paste_masks(
@@ -48,12 +60,35 @@ def paste_masks(
     Empty: n = 0, h = 0 or w = 0 gives an empty tensor of that shape.
     Reference: He et al. 2017, "Mask R-CNN", section 3.1.
     """
-    _check_inputs(probabilities, xyxy, image_size)
-    _check_threshold(threshold)
-    masks: Tensor = _paste_masks(
-        widened(probabilities), widened(xyxy), *image_size, float(threshold)
-    )
-    return masks
+    return _masks(probabilities, xyxy, _UPRIGHT_COLUMNS, image_size, threshold)
+
+
+def paste_rotated_masks(
+    probabilities: Tensor,
+    cxcywha: Tensor,
+    image_size: tuple[int, int],
+    *,
+    threshold: float = 0.5,
+) -> Tensor:
+    """Where probabilities pasted into rotated boxes reach a threshold.
+
+    Pixels are placed in float64, whatever the dtype. Not differentiable. At angle 0 the pixels are
+    those of `paste_masks`, but for values that differ from the threshold by rounding alone.
+
+    Args:
+        probabilities: [n, s_h, s_w] float in [0, 1], as in `paste_masks`.
+        cxcywha: [n, 5] boxes: centre, width, height in pixels, angle in degrees, counter-clockwise
+            as seen; dtypes and odd numbers as in `paste_masks`.
+        image_size: (h, w).
+        threshold: in (0, 1], rounded to the dtype of the computation.
+    Returns:
+        [n, h, w] bool.
+    Raises:
+        ShapeError, DtypeError, DeviceError: the tensors are not as above.
+        InvalidValueError: the threshold or a size is out of its range.
+    Empty: n = 0, h = 0 or w = 0 gives an empty tensor of that shape.
+    """
+    return _masks(probabilities, cxcywha, _ROTATED_COLUMNS, image_size, threshold)
 
 
 def paste_masks_to_rle(
@@ -82,13 +117,33 @@ def paste_masks_to_rle(
     Empty: n = 0 gives counts [0] and offsets [1]; a mask without pixels is the one run 0.
     Reference: He et al. 2017, "Mask R-CNN", section 3.1.
     """
-    _check_inputs(probabilities, xyxy, image_size)
-    _check_threshold(threshold)
-    height, width = check_size("image_size", image_size)
-    runs: FlatRle = _paste_runs(
-        widened(probabilities), widened(xyxy), height, width, float(threshold)
-    )
-    return runs
+    return _runs(probabilities, xyxy, _UPRIGHT_COLUMNS, image_size, threshold)
+
+
+def paste_rotated_masks_to_rle(
+    probabilities: Tensor,
+    cxcywha: Tensor,
+    image_size: tuple[int, int],
+    *,
+    threshold: float = 0.5,
+) -> FlatRle:
+    """Run lengths of the pixels where probabilities pasted into rotated boxes reach a threshold.
+
+    Bit for bit `rle_encode(paste_rotated_masks(...))`, without images. Not differentiable.
+
+    Args:
+        probabilities: [n, s_h, s_w] float in [0, 1], as in `paste_masks`.
+        cxcywha: [n, 5] boxes, as in `paste_rotated_masks`.
+        image_size: (h, w), at most 2^31 - 1 pixels.
+        threshold: in (0, 1], rounded to the dtype of the computation.
+    Returns:
+        counts [t] int32 and offsets [n + 1] int64, as `paste_masks_to_rle`.
+    Raises:
+        ShapeError, DtypeError, DeviceError: the tensors are not as above.
+        InvalidValueError: the threshold or a size is out of its range.
+    Empty: n = 0 gives counts [0] and offsets [1]; a mask without pixels is the one run 0.
+    """
+    return _runs(probabilities, cxcywha, _ROTATED_COLUMNS, image_size, threshold)
 
 
 def paste_mask_probabilities(
@@ -109,22 +164,83 @@ def paste_mask_probabilities(
         InvalidValueError: a size is negative.
     Empty: n = 0, h = 0 or w = 0 gives an empty tensor of that shape.
     """
-    _check_inputs(probabilities, xyxy, image_size)
+    return _soft(probabilities, xyxy, _UPRIGHT_COLUMNS, image_size)
+
+
+def paste_rotated_mask_probabilities(
+    probabilities: Tensor, cxcywha: Tensor, image_size: tuple[int, int]
+) -> Tensor:
+    """Probabilities themselves, pasted into rotated boxes.
+
+    The result carries no gradient; train on the small maps instead.
+
+    Args:
+        probabilities: [n, s_h, s_w] float; half precision is computed in float32.
+        cxcywha: [n, 5] boxes, as in `paste_rotated_masks`.
+        image_size: (h, w).
+    Returns:
+        [n, h, w], dtype of `probabilities`; 0 away from the box.
+    Raises:
+        ShapeError, DtypeError, DeviceError: the tensors are not as above.
+        InvalidValueError: a size is negative.
+    Empty: n = 0, h = 0 or w = 0 gives an empty tensor of that shape.
+    """
+    return _soft(probabilities, cxcywha, _ROTATED_COLUMNS, image_size)
+
+
+def _masks(
+    probabilities: Tensor,
+    boxes: Tensor,
+    columns: int,
+    image_size: tuple[int, int],
+    threshold: float,
+) -> Tensor:
+    _check_inputs(probabilities, boxes, columns, image_size)
+    _check_threshold(threshold)
+    masks: Tensor = _paste_masks(
+        widened(probabilities), widened(boxes), *image_size, float(threshold)
+    )
+    return masks
+
+
+def _runs(
+    probabilities: Tensor,
+    boxes: Tensor,
+    columns: int,
+    image_size: tuple[int, int],
+    threshold: float,
+) -> FlatRle:
+    _check_inputs(probabilities, boxes, columns, image_size)
+    _check_threshold(threshold)
+    height, width = check_size("image_size", image_size)
+    runs: FlatRle = _paste_runs(
+        widened(probabilities), widened(boxes), height, width, float(threshold)
+    )
+    return runs
+
+
+def _soft(
+    probabilities: Tensor, boxes: Tensor, columns: int, image_size: tuple[int, int]
+) -> Tensor:
+    _check_inputs(probabilities, boxes, columns, image_size)
     pasted = _paste_probabilities(
-        widened(probabilities.detach()), widened(xyxy.detach()), *image_size
+        widened(probabilities.detach()), widened(boxes.detach()), *image_size
     )
     return pasted.to(probabilities.dtype)
 
 
-def _check_inputs(probabilities: Tensor, xyxy: Tensor, image_size: tuple[int, int]) -> None:
+def _check_inputs(
+    probabilities: Tensor, boxes: Tensor, columns: int, image_size: tuple[int, int]
+) -> None:
+    name = "xyxy" if columns == _UPRIGHT_COLUMNS else "cxcywha"
     _check.check_shape("probabilities", probabilities, "n", "s_h", "s_w")
     _check.check_floating("probabilities", probabilities)
-    _check.check_shape("xyxy", xyxy, len(probabilities), 4)
+    _check.check_shape(name, boxes, len(probabilities), columns)
     if probabilities.dtype in {torch.float32, torch.float64}:
-        _check.check_dtype("xyxy", xyxy, probabilities.dtype)
+        _check.check_dtype(name, boxes, probabilities.dtype)
     else:
-        _check.check_dtype("xyxy", xyxy, probabilities.dtype, torch.float32)
-    _check.check_same_device(("probabilities", "xyxy"), (probabilities, xyxy))
+        _check.check_dtype(name, boxes, probabilities.dtype, torch.float32)
+    _check.check_same_device(("probabilities", name), (probabilities, boxes))
     if 0 in probabilities.shape[1:]:
         raise ShapeError(
             f"probabilities: expected masks of at least one cell, got {list(probabilities.shape)}"
@@ -142,14 +258,14 @@ def _check_threshold(threshold: float) -> None:
 
 
 def _compute_masks(
-    probabilities: Tensor, xyxy: Tensor, height: int, width: int, threshold: float
+    probabilities: Tensor, boxes: Tensor, height: int, width: int, threshold: float
 ) -> Tensor:
     shape = (len(probabilities), height, width)
     if _backend.on_cuda(probabilities):
         out = _backend.empty(shape, probabilities, torch.bool)
         _backend.cuda().paste_masks(
             probabilities.detach().contiguous(),
-            xyxy.detach().contiguous(),
+            boxes.detach().contiguous(),
             out,
             threshold,
             _backend.stream(probabilities),
@@ -158,7 +274,7 @@ def _compute_masks(
     out = _backend.zeros(shape, probabilities, torch.bool)
     _backend.cpu.paste_masks(
         _backend.array(probabilities),
-        _backend.array(xyxy),
+        _backend.array(boxes),
         out.numpy(),
         threshold,
         _backend.threads(),
@@ -167,42 +283,42 @@ def _compute_masks(
 
 
 def _fake_masks(
-    probabilities: Tensor, xyxy: Tensor, height: int, width: int, threshold: float
+    probabilities: Tensor, boxes: Tensor, height: int, width: int, threshold: float
 ) -> Tensor:
-    del xyxy, threshold
+    del boxes, threshold
     return probabilities.new_empty((probabilities.shape[0], height, width), dtype=torch.bool)
 
 
-def _compute_probabilities(probabilities: Tensor, xyxy: Tensor, height: int, width: int) -> Tensor:
+def _compute_probabilities(probabilities: Tensor, boxes: Tensor, height: int, width: int) -> Tensor:
     shape = (len(probabilities), height, width)
     if _backend.on_cuda(probabilities):
         out = _backend.empty(shape, probabilities)
         _backend.cuda().paste_probabilities(
             probabilities.detach().contiguous(),
-            xyxy.detach().contiguous(),
+            boxes.detach().contiguous(),
             out,
             _backend.stream(probabilities),
         )
         return out
     out = _backend.zeros(shape, probabilities)
     _backend.cpu.paste_probabilities(
-        _backend.array(probabilities), _backend.array(xyxy), out.numpy(), _backend.threads()
+        _backend.array(probabilities), _backend.array(boxes), out.numpy(), _backend.threads()
     )
     return out
 
 
-def _fake_probabilities(probabilities: Tensor, xyxy: Tensor, height: int, width: int) -> Tensor:
-    del xyxy
+def _fake_probabilities(probabilities: Tensor, boxes: Tensor, height: int, width: int) -> Tensor:
+    del boxes
     return probabilities.new_empty((probabilities.shape[0], height, width))
 
 
 def _compute_runs(
-    probabilities: Tensor, xyxy: Tensor, height: int, width: int, threshold: float
+    probabilities: Tensor, boxes: Tensor, height: int, width: int, threshold: float
 ) -> FlatRle:
     return as_tensors(
         _backend.cpu.paste_masks_to_rle(
             _backend.array(probabilities),
-            _backend.array(xyxy),
+            _backend.array(boxes),
             height,
             width,
             threshold,
@@ -212,14 +328,15 @@ def _compute_runs(
 
 
 def _fake_runs(
-    probabilities: Tensor, xyxy: Tensor, height: int, width: int, threshold: float
+    probabilities: Tensor, boxes: Tensor, height: int, width: int, threshold: float
 ) -> FlatRle:
-    del xyxy, height, width, threshold
+    del boxes, height, width, threshold
     return fake_batch(probabilities, probabilities.shape[0])
 
 
+# Upright and rotated boxes are one operator each: their columns, 4 or 5, tell them apart.
 _paste_masks = register(
-    "paste_masks(Tensor probabilities, Tensor xyxy, SymInt height, SymInt width, "
+    "paste_masks(Tensor probabilities, Tensor boxes, SymInt height, SymInt width, "
     "float threshold) -> Tensor",
     cpu=_compute_masks,
     cuda=_compute_masks,
@@ -227,7 +344,7 @@ _paste_masks = register(
 )
 
 _paste_probabilities = register(
-    "paste_mask_probabilities(Tensor probabilities, Tensor xyxy, SymInt height, SymInt width) "
+    "paste_mask_probabilities(Tensor probabilities, Tensor boxes, SymInt height, SymInt width) "
     "-> Tensor",
     cpu=_compute_probabilities,
     cuda=_compute_probabilities,
@@ -235,7 +352,7 @@ _paste_probabilities = register(
 )
 
 _paste_runs = register(
-    "paste_masks_to_rle(Tensor probabilities, Tensor xyxy, SymInt height, SymInt width, "
+    "paste_masks_to_rle(Tensor probabilities, Tensor boxes, SymInt height, SymInt width, "
     "float threshold) -> (Tensor, Tensor)",
     cpu=_compute_runs,
     cuda=_rle_cuda.paste,

@@ -248,11 +248,12 @@ class BitMasks(Table):
         """
         return type(self)(self.data.rot90(quarter_turns, (1, 2)))
 
-    def crop_and_resize(self, boxes: Boxes, side: int) -> Tensor:
+    def crop_and_resize(self, boxes: Boxes | RotatedBoxes, side: int) -> Tensor:
         """Resample mask i inside box i by RoIAlign and cut at one half. Not exact.
 
         Args:
-            boxes: n boxes in pixels of this image, on the masks' device.
+            boxes: n boxes in pixels of this image, on the masks' device, horizontal or rotated; in
+                a rotated one rows of the result run along the width.
             side: rows and columns of the result.
         Returns:
             [n, side, side] bool.
@@ -265,15 +266,8 @@ class BitMasks(Table):
         rows = max(1, _CHUNK_PIXELS // (4 * self.image_size.area))
         crops = [self.data.new_zeros((0, side, side))]
         for start in range(0, len(self), rows):
-            xyxy = boxes.xyxy[start : start + rows].float()
-            own_image = torch.arange(len(xyxy), device=xyxy.device, dtype=xyxy.dtype)
-            soft = ops.roi_align(
-                self.data[start : start + rows, None].float(),
-                torch.cat((own_image[:, None], xyxy), dim=1),
-                (side, side),
-                spatial_scale=1.0,
-                sampling_ratio=0,
-                aligned=True,
+            soft = _aligned(
+                self.data[start : start + rows, None].float(), boxes[start : start + rows], side
             )
             crops.append(soft[:, 0] >= 0.5)
         return torch.cat(crops)
@@ -316,7 +310,16 @@ def pixels_under_centers(old: int, new: int, device: torch.device | str = "cpu")
     return (2 * torch.arange(new, device=device) + 1) * old // (2 * new)
 
 
-def check_crop(rows: int, boxes: Boxes, side: int) -> None:
+def _aligned(maps: Tensor, boxes: Boxes | RotatedBoxes, side: int) -> Tensor:
+    """[n, 1, side, side] share of box i that map i covers in each cell."""
+    coordinates = (boxes.xyxy if isinstance(boxes, Boxes) else boxes.cxcywha).float()
+    own_image = torch.arange(len(maps), device=maps.device, dtype=torch.float32)
+    rois = torch.cat((own_image[:, None], coordinates), dim=1)
+    align = ops.roi_align if isinstance(boxes, Boxes) else ops.roi_align_rotated
+    return align(maps, rois, (side, side), spatial_scale=1.0, sampling_ratio=0)
+
+
+def check_crop(rows: int, boxes: Boxes | RotatedBoxes, side: int) -> None:
     """Check the arguments of a `crop_and_resize`."""
     _check.check_rows("boxes", len(boxes), rows, "one for each mask")
     if side < 1:

@@ -78,8 +78,8 @@ class Masks(Protocol):
         """Run lengths."""
         ...
 
-    def crop_and_resize(self, boxes: "Boxes", side: int) -> Tensor:
-        """[n, side, side] bool: mask i inside box i, resampled."""
+    def crop_and_resize(self, boxes: "Boxes | RotatedBoxes", side: int) -> Tensor:
+        """[n, side, side] bool: mask i inside box i, horizontal or rotated, resampled."""
         ...
 
     def flip_horizontally(self) -> Self:

@@ -335,13 +335,14 @@ class PolygonMasks(Table):
         size = check_padding(left, top, right, bottom, self.image_size)
         return self.translate(left, top, size)
 
-    def crop_and_resize(self, boxes: Boxes, side: int) -> Tensor:
+    def crop_and_resize(self, boxes: Boxes | RotatedBoxes, side: int) -> Tensor:
         """Move and scale outline i from box i to side x side pixels, and rasterise it there.
 
         The outline is scaled exactly; only the last step rounds to pixels. Runs on the CPU.
 
         Args:
-            boxes: n boxes in pixels of this image; a side shorter than 0.1 counts as 0.1.
+            boxes: n boxes in pixels of this image, horizontal or rotated (the outline is turned
+                into the box's own axes first); a side shorter than 0.1 counts as 0.1.
             side: rows and columns of the result.
         Returns:
             [n, side, side] bool on the device of the boxes.
@@ -351,8 +352,12 @@ class PolygonMasks(Table):
         Empty: n = 0 gives [0, side, side].
         """
         check_crop(len(self), boxes, side)
-        xyxy = boxes.xyxy.detach().cpu()
-        return ops.polygon_roi_targets(*self._levels(), xyxy, side).to(boxes.device)
+        if isinstance(boxes, Boxes):
+            levels, xyxy = self._levels(), boxes.xyxy.detach().cpu()
+        else:
+            points, xyxy = self._in_own_axes(boxes.cxcywha.detach().cpu())
+            levels = (points, *self._levels()[1:])
+        return ops.polygon_roi_targets(*levels, xyxy, side).to(boxes.device)
 
     def flip_horizontally(self) -> Self:
         """Mirror left and right. Exact for the outlines."""
@@ -453,6 +458,19 @@ class PolygonMasks(Table):
         points = corners.detach().cpu().double().reshape(-1, 2)
         each = torch.arange(len(corners) + 1)
         return cls(points, 4 * each, each, each, size)
+
+    def _in_own_axes(self, cxcywha: Tensor) -> tuple[Tensor, Tensor]:
+        """Points counted from the top left corner of each mask's rotated box, along its sides.
+
+        Also those boxes in the same numbers: [n, 4] xyxy from (0, 0).
+        """
+        cx, cy, w, h, angle = cxcywha.double().unbind(1)
+        mask = self._mask_of_points()
+        cos, sin = (value[mask] for value in cos_sin_deg(angle))
+        x, y = self.points[:, 0] - cx[mask], self.points[:, 1] - cy[mask]
+        u, v = x * cos - y * sin + w[mask] / 2, x * sin + y * cos + h[mask] / 2
+        zero = torch.zeros_like(w)
+        return torch.stack((u, v), dim=1), torch.stack((zero, zero, w, h), dim=1)
 
     def _levels(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         return self.points, self.ring_offsets, self.part_offsets, self.mask_offsets

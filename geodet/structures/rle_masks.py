@@ -278,7 +278,7 @@ class RleMasks(Table):
         turned = ImageSize(width, height) if quarter_turns % 2 else self.image_size
         return self._with_runs(runs, turned)
 
-    def crop_and_resize(self, boxes: Boxes, side: int) -> Tensor:
+    def crop_and_resize(self, boxes: Boxes | RotatedBoxes, side: int) -> Tensor:
         """Decode, then resample as `BitMasks.crop_and_resize`, some masks at a time. Not exact.
 
         Returns:

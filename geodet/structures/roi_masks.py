@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Self
 import attrs
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from geodet import _check, ops
 from geodet.errors import DtypeError, ShapeError
+from geodet.ops._angles import cos_sin_deg
 from geodet.structures._mask_checks import check_padding, check_same_image, check_window
 from geodet.structures._table import Table, fail_at_first, register
 from geodet.structures.bit_masks import _CHUNK_PIXELS, BitMasks, check_crop
@@ -33,8 +35,9 @@ class RoiMasks(Table):
 
     Args:
         probabilities: [n, s, s] floating point in [0, 1].
-        boxes: n boxes that the grids fill, in pixels; kept as `roi_boxes`, because `boxes()`
-            gives the tight boxes of the pasted masks, as for all masks.
+        boxes: n boxes that the grids fill, in pixels, horizontal or rotated; kept as `roi_boxes`,
+            because `boxes()` gives the tight boxes of the pasted masks, as for all masks. In a
+            rotated box columns run along the width and rows along the height.
         image_size: size of the image that the boxes lie in.
     Raises:
         DtypeError: a value has another type or dtype.
@@ -43,7 +46,7 @@ class RoiMasks(Table):
     """
 
     probabilities: Tensor
-    roi_boxes: Boxes = attrs.field(alias="boxes")
+    roi_boxes: Boxes | RotatedBoxes = attrs.field(alias="boxes")
     image_size: ImageSize
 
     def __attrs_post_init__(self) -> None:
@@ -51,19 +54,27 @@ class RoiMasks(Table):
         _check.check_floating("probabilities", grids)
         if grids.shape[1] != grids.shape[2] or grids.shape[1] == 0:
             raise ShapeError(f"probabilities: expected square grids, got {list(grids.shape)}")
-        if not isinstance(self.roi_boxes, Boxes):
-            raise DtypeError(f"boxes: expected Boxes, got {type(self.roi_boxes).__name__}")
+        if not isinstance(self.roi_boxes, Boxes | RotatedBoxes):
+            raise DtypeError(
+                f"boxes: expected Boxes or RotatedBoxes, got {type(self.roi_boxes).__name__}"
+            )
         check_image_size(self.image_size)
         _check.check_rows("boxes", len(self.roi_boxes), len(grids), "one for each mask")
-        _check.check_same_device(("probabilities", "boxes"), (grids, self.roi_boxes.xyxy))
+        _check.check_same_device(("probabilities", "boxes"), (grids, self._coordinates()))
 
     @classmethod
     def empty(
-        cls, image_size: ImageSize, *, side: int = 28, device: torch.device | str = "cpu"
+        cls,
+        image_size: ImageSize,
+        *,
+        side: int = 28,
+        rotated: bool = False,
+        device: torch.device | str = "cpu",
     ) -> "RoiMasks":
         """Return 0 masks of an image of this size, with grids of side x side cells."""
         grids = torch.zeros((0, side, side), device=device)
-        return cls(grids, Boxes.empty(device=device), image_size)
+        kind = RotatedBoxes if rotated else Boxes
+        return cls(grids, kind.empty(device=device), image_size)
 
     def __len__(self) -> int:
         return self.probabilities.shape[0]
@@ -118,14 +129,9 @@ class RoiMasks(Table):
         Args:
             threshold: a pixel belongs to the mask when its probability is at least this.
         """
-        return BitMasks(
-            ops.paste_masks(
-                self.probabilities,
-                self.roi_boxes.xyxy,
-                self.image_size.as_tuple(),
-                threshold=threshold,
-            )
-        )
+        paste = ops.paste_rotated_masks if self._is_rotated() else ops.paste_masks
+        size = self.image_size.as_tuple()
+        return BitMasks(paste(self.probabilities, self._coordinates(), size, threshold=threshold))
 
     def to_rle_masks(self, threshold: float = 0.5) -> "RleMasks":
         """Paste straight to run lengths, on the CPU. Not exact: probabilities become bools.
@@ -189,13 +195,15 @@ class RoiMasks(Table):
             quarter_turns: any whole number; negative ones turn clockwise.
         """
         height, width = self.image_size
+        # A rotated box takes its grid along; a horizontal one stays horizontal.
+        turned = 0 if self._is_rotated() else quarter_turns
         return type(self)(
-            self.probabilities.rot90(quarter_turns, (1, 2)),
+            self.probabilities.rot90(turned, (1, 2)),
             self.roi_boxes.rotate_90(quarter_turns, self.image_size),
             ImageSize(width, height) if quarter_turns % 2 else self.image_size,
         )
 
-    def crop_and_resize(self, boxes: Boxes, side: int) -> Tensor:
+    def crop_and_resize(self, boxes: Boxes | RotatedBoxes, side: int) -> Tensor:
         """Resample the pasted mask i inside box i, as `BitMasks.crop_and_resize`. Not exact."""
         check_crop(len(self), boxes, side)
         crops = [torch.zeros((0, side, side), dtype=torch.bool, device=self.device)]
@@ -215,17 +223,26 @@ class RoiMasks(Table):
 
     def flip_vertically(self) -> Self:
         """Mirror top and bottom. Exact for the soft masks."""
+        # The top of a rotated box keeps pointing where its mirror image points: what changes
+        # sides is its left and right.
         return type(self)(
-            self.probabilities.flip(1),
+            self.probabilities.flip(2 if self._is_rotated() else 1),
             self.roi_boxes.flip_vertically(self.image_size),
             self.image_size,
         )
 
     def resize(self, size: ImageSize) -> Self:
-        """Move the boxes to an image of another size; the grids stay. Exact."""
+        """Move the boxes to an image of another size; the grids stay. Exact.
+
+        Only where an uneven scale makes a rotated box a parallelogram is the grid resampled, in a
+        rotated box around that parallelogram: bilinear, so not exact.
+        """
         old = self.image_size
-        boxes = self.roi_boxes.scale(size.width / old.width, size.height / old.height)
-        return type(self)(self.probabilities, boxes, size)
+        x, y = size.width / old.width, size.height / old.height
+        if x == y or isinstance(self.roi_boxes, Boxes):
+            return type(self)(self.probabilities, self.roi_boxes.scale(x, y), size)
+        grids, boxes = _stretched(self.probabilities, self.roi_boxes, x, y)
+        return type(self)(grids, boxes, size)
 
     def validated(self, *, where: str = "") -> Self:
         """Return the masks when every value is sound.
@@ -246,18 +263,53 @@ class RoiMasks(Table):
 
     def _runs(self, threshold: float = 0.5) -> tuple[Tensor, Tensor]:
         """Run lengths of the pasted masks, on the device of the grids."""
-        return ops.paste_masks_to_rle(
-            self.probabilities,
-            self.roi_boxes.xyxy,
-            self.image_size.as_tuple(),
-            threshold=threshold,
-        )
+        paste = ops.paste_rotated_masks_to_rle if self._is_rotated() else ops.paste_masks_to_rle
+        size = self.image_size.as_tuple()
+        return paste(self.probabilities, self._coordinates(), size, threshold=threshold)
+
+    def _is_rotated(self) -> bool:
+        return isinstance(self.roi_boxes, RotatedBoxes)
+
+    def _coordinates(self) -> Tensor:
+        """[n, 4] xyxy or [n, 5] cxcywha."""
+        boxes = self.roi_boxes
+        return boxes.xyxy if isinstance(boxes, Boxes) else boxes.cxcywha
 
     def _pasted(self) -> Iterator[BitMasks]:
         """Paste as many masks at a time as fit in a bounded amount of memory."""
         rows = max(1, _CHUNK_PIXELS // self.image_size.area)
         for start in range(0, len(self), rows):
             yield self[start : start + rows].to_bit_masks()
+
+
+def _stretched(
+    grids: Tensor, boxes: RotatedBoxes, x: float, y: float
+) -> tuple[Tensor, RotatedBoxes]:
+    """Grids and boxes of an image whose axes were multiplied by x and y.
+
+    A box becomes a parallelogram; the new box is the smallest of the direction of its height
+    around it, and each of its cells reads the old grid where its centre came from.
+    """
+    scaled = boxes.scale(x, y)
+    factors = boxes.cxcywha.new_tensor([x, y])
+    corners = boxes.corners() * factors - scaled.centers()[:, None]
+    cos, sin = cos_sin_deg(scaled.angles_deg())
+    turn = torch.stack((cos, -sin, sin, cos), dim=1).unflatten(1, (2, 2))  # image to own axes
+    sides = (corners @ turn.mT).abs().amax(1) * 2
+    angle = scaled.cxcywha[:, 4:]
+    around = RotatedBoxes(torch.cat((scaled.centers(), sides, angle), dim=1))
+    if len(grids) == 0:
+        return grids, around
+    side = grids.shape[1]
+    steps = (torch.arange(side, device=grids.device, dtype=boxes.cxcywha.dtype) + 0.5) / side - 0.5
+    unit = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=2)  # [s, s, 2] as (u, v)
+    offsets = (unit[None] * sides[:, None, None]) @ turn[:, None]  # own axes to image
+    cos, sin = cos_sin_deg(boxes.angles_deg())
+    back = torch.stack((cos, -sin, sin, cos), dim=1).unflatten(1, (2, 2))
+    places = (offsets / factors) @ back.mT[:, None] / boxes.cxcywha[:, None, None, 2:4] * 2
+    places = torch.nan_to_num(places, nan=2.0, posinf=2.0, neginf=-2.0)  # boxes without area
+    sampled = functional.grid_sample(grids[:, None].to(places.dtype), places, align_corners=False)
+    return sampled[:, 0].to(grids.dtype), around
 
 
 def check_image_size(value: object) -> None:

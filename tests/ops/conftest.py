@@ -126,6 +126,11 @@ def _mask_calls():
     yield Call("paste_masks", pasted)
     yield Call("paste_masks_to_rle", pasted)
     yield Call("paste_mask_probabilities", pasted)
+    turned = {"probabilities": _random(3, 4, 4), "cxcywha": _rotated_boxes(3)}
+    turned["image_size"] = SIZE_HW
+    yield Call("paste_rotated_masks", turned)
+    yield Call("paste_rotated_masks_to_rle", turned)
+    yield Call("paste_rotated_mask_probabilities", turned)
     image = torch.tensor([[0.0], [1.0], [0.0]])
     rois = torch.cat((image, _boxes(3)), dim=1)
     yield Call(

@@ -161,7 +161,7 @@ def test_metadata_is_checked_at_construction():
         RoiMasks(torch.zeros(1, 2, 3), boxes, SIZE)
     with pytest.raises(DtypeError, match="probabilities: expected a floating-point dtype"):
         RoiMasks(grids.long(), boxes, SIZE)
-    with pytest.raises(DtypeError, match="boxes: expected Boxes, got Tensor"):
+    with pytest.raises(DtypeError, match="boxes: expected Boxes or RotatedBoxes, got Tensor"):
         RoiMasks(grids, boxes.xyxy, SIZE)
     with pytest.raises(ShapeError, match=r"boxes: expected 1 rows \(one for each mask\), got 0"):
         RoiMasks(grids, Boxes.empty(), SIZE)

@@ -9,17 +9,22 @@
 namespace geodet::bindings {
 namespace {
 
+// Columns of upright or rotated boxes, one row for each mask.
+std::int64_t box_columns(const py::array& probabilities, const py::array& boxes) {
+  size(boxes, 0, probabilities.shape(0), "boxes");
+  if (boxes.shape(1) != kRotatedColumns) size(boxes, 1, kUprightColumns, "boxes");
+  return boxes.shape(1);
+}
+
 template <typename T, typename Out>
 void paste(const py::array& probabilities, const py::array& boxes, py::array& out,
            double threshold, int num_threads) {
   const T* values = read<T>(probabilities, 3, "probabilities");
   const T* boxes_data = read<T>(boxes, 2, "boxes");
   Out* out_data = write<Out>(out, 3, "out");
-  size(boxes, 0, probabilities.shape(0), "boxes");
-  size(boxes, 1, 4, "boxes");
   size(out, 0, probabilities.shape(0), "out");
   const PasteSizes sizes{probabilities.shape(0), probabilities.shape(1), probabilities.shape(2),
-                         out.shape(1), out.shape(2)};
+                         out.shape(1), out.shape(2), box_columns(probabilities, boxes)};
   const std::int64_t count = paste_scratch_values(sizes);
   if (count < 0) throw py::value_error("probabilities: expected masks of at least one cell");
   Buffer<T> scratch(count);
@@ -42,10 +47,8 @@ FlatRle paste_runs(const py::array& probabilities, const py::array& boxes, std::
                    std::int64_t width, double threshold, int num_threads) {
   const T* values = read<T>(probabilities, 3, "probabilities");
   const T* boxes_data = read<T>(boxes, 2, "boxes");
-  size(boxes, 0, probabilities.shape(0), "boxes");
-  size(boxes, 1, 4, "boxes");
   const PasteSizes sizes{probabilities.shape(0), probabilities.shape(1), probabilities.shape(2),
-                         height, width};
+                         height, width, box_columns(probabilities, boxes)};
   const std::int64_t count = paste_runs_scratch_values(sizes);
   if (count < 0) {
     throw py::value_error("expected masks of at least one cell and an image of at most 2^31 - 1 "

@@ -7,17 +7,22 @@
 namespace geodet::bindings {
 namespace {
 
+// Columns of upright or rotated boxes, one row for each mask.
+std::int64_t box_columns(const DeviceArray& probabilities, const DeviceArray& boxes) {
+  boxes.expect(0, probabilities.size(0));
+  if (boxes.size(1) != kRotatedColumns) boxes.expect(1, kUprightColumns);
+  return boxes.size(1);
+}
+
 template <typename T, typename Out>
 void paste(const DeviceArray& probabilities, const DeviceArray& boxes, const DeviceArray& out,
            double threshold, void* stream) {
   const T* values = probabilities.data<const T>(3);
   const T* boxes_data = boxes.data<const T>(2);
   Out* out_data = out.data<Out>(3);
-  boxes.expect(0, probabilities.size(0));
-  boxes.expect(1, 4);
   out.expect(0, probabilities.size(0));
   const PasteSizes sizes{probabilities.size(0), probabilities.size(1), probabilities.size(2),
-                         out.size(1), out.size(2)};
+                         out.size(1), out.size(2), box_columns(probabilities, boxes)};
   if constexpr (std::is_same_v<Out, bool>) {
     raise_unless_ok(cuda::paste_masks(values, boxes_data, sizes, threshold, out_data, stream));
   } else {
@@ -43,9 +48,8 @@ void paste_probabilities_any(const py::object& probabilities, const py::object& 
 
 PasteSizes sizes_of(const DeviceArray& probabilities, const DeviceArray& boxes,
                     std::int64_t height, std::int64_t width) {
-  boxes.expect(0, probabilities.size(0));
-  boxes.expect(1, 4);
-  return {probabilities.size(0), probabilities.size(1), probabilities.size(2), height, width};
+  return {probabilities.size(0), probabilities.size(1), probabilities.size(2), height, width,
+          box_columns(probabilities, boxes)};
 }
 
 template <typename T>

@@ -58,4 +58,14 @@ GEODET_HD inline SinCos half_turn_sin_cos(double degrees, double* reduced) {
   return sin_cos_to_45(angle);
 }
 
+// Sine and cosine of any finite angle, their signs included: as a direction, an angle repeats every
+// 360 degrees.
+GEODET_HD inline SinCos full_turn_sin_cos(double degrees) {
+  const double angle = std::remainder(degrees, 360.0);
+  double reduced;
+  const SinCos turn = half_turn_sin_cos(angle, &reduced);
+  const bool flipped = std::fabs(angle) > 90.0;  // half a turn away from `reduced`
+  return flipped ? SinCos{-turn.sin, -turn.cos} : turn;
+}
+
 }  // namespace geodet

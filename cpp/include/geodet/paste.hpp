@@ -1,8 +1,9 @@
 // Mask pasting: a small map of probabilities stretched over its box in the image.
 //
 // Every image pixel is sampled at its centre, bilinearly between the centres of the map's cells;
-// beyond the outermost centres the map falls off to zero over one cell. paste_sampling.hpp has the
-// maths. All arrays are row-major and contiguous.
+// beyond the outermost centres the map falls off to zero over one cell. Boxes are upright or, with
+// sizes.box_columns = 5, rotated; paste_sampling.hpp and paste_frame.hpp have the maths. All arrays
+// are row-major and contiguous.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,8 @@ namespace geodet {
 std::int64_t paste_scratch_values(const PasteSizes& sizes) noexcept;
 
 // Where the pasted value reaches the threshold, which is rounded to the type of the values.
-//   probabilities [masks, mask_height, mask_width]; boxes [masks, 4]: rows x1, y1, x2, y2;
+//   probabilities [masks, mask_height, mask_width];
+//   boxes [masks, box_columns]: rows x1, y1, x2, y2 or cx, cy, w, h, angle in degrees;
 //   threshold: greater than 0; out [masks, height, width]: zeroed by the caller, and written only
 //   where a box lies, so that lazily zeroed pages stay untouched.
 // A box without area or with a coordinate that is not finite paints nothing.

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "geodet/host_device.hpp"
+#include "geodet/paste_frame.hpp"
 #include "geodet/paste_sampling.hpp"
 
 namespace geodet {
@@ -27,7 +28,8 @@ PixelRange pixels_on(const PasteAxis<T>& axis, std::int64_t cells, std::int64_t 
 
 inline bool can_use(const PasteSizes& s) {
   return s.masks >= 0 && s.mask_height > 0 && s.mask_width > 0 && s.mask_width < INT32_MAX - 2 &&
-         s.mask_height < INT32_MAX - 2 && s.height >= 0 && s.width >= 0;
+         s.mask_height < INT32_MAX - 2 && s.height >= 0 && s.width >= 0 &&
+         (s.box_columns == kUprightColumns || s.box_columns == kRotatedColumns);
 }
 
 // Pixels that the masks may paint, over all of them.
@@ -35,9 +37,16 @@ template <typename T>
 std::int64_t painted_pixels(const T* boxes, const PasteSizes& s) {
   std::int64_t pixels = 0;
   for (std::int64_t i = 0; i < s.masks; ++i) {
-    const T* box = boxes + 4 * i;
-    const PixelRange xs = pixels_near(PasteAxis<T>{box[0], box[2]}, s.mask_width, s.width);
-    const PixelRange ys = pixels_near(PasteAxis<T>{box[1], box[3]}, s.mask_height, s.height);
+    const T* box = boxes + s.box_columns * i;
+    PixelRange xs, ys;
+    if (s.box_columns == kRotatedColumns) {
+      const PasteFrame frame = paste_frame(box, s);
+      xs = columns_near(frame, s);
+      ys = rows_near(frame, s);
+    } else {
+      xs = pixels_near(PasteAxis<T>{box[0], box[2]}, s.mask_width, s.width);
+      ys = pixels_near(PasteAxis<T>{box[1], box[3]}, s.mask_height, s.height);
+    }
     pixels += (xs.end - xs.begin) * (ys.end - ys.begin);
   }
   return pixels;

@@ -12,7 +12,12 @@ namespace geodet {
 struct PasteSizes {
   std::int64_t masks, mask_height, mask_width;  // of the probabilities
   std::int64_t height, width;                   // of the image
+  // 4 of upright boxes x1, y1, x2, y2; 5 of rotated ones cx, cy, w, h, angle (paste_frame.hpp).
+  std::int64_t box_columns = 4;
 };
+
+constexpr std::int64_t kUprightColumns = 4;
+constexpr std::int64_t kRotatedColumns = 5;
 
 // One axis of a box. A box without area has no place for a mask.
 template <typename T>
@@ -61,19 +66,11 @@ GEODET_HD inline T blend(T low, T high, T part) {
   return (T(1) - part) * low + part * high;
 }
 
-// Value of one image pixel of one mask, 0 off the mask. Cells are blended along x, then along y:
-// every kernel keeps to this order, so that all of them round alike.
+// Value between four cells, those outside the mask being 0. Cells are blended along x, then along
+// y: every kernel keeps to this order, so that all of them round alike.
 template <typename T>
-GEODET_HD inline T pasted_value(const T* mask, const T* box, const PasteSizes& s,
-                                std::int64_t pixel_y, std::int64_t pixel_x) {
-  const PasteAxis<T> x_axis{box[0], box[2]};
-  const PasteAxis<T> y_axis{box[1], box[3]};
-  if (!can_paste(x_axis) || !can_paste(y_axis)) return T(0);
-  const T x = mask_position(x_axis, pixel_x, s.mask_width);
-  const T y = mask_position(y_axis, pixel_y, s.mask_height);
-  if (!is_on_mask(x, s.mask_width) || !is_on_mask(y, s.mask_height)) return T(0);
-  const MaskTap<T> column = mask_tap(x);
-  const MaskTap<T> row = mask_tap(y);
+GEODET_HD inline T value_between(const T* mask, const PasteSizes& s, const MaskTap<T>& row,
+                                 const MaskTap<T>& column) {
   T blended[2] = {T(0), T(0)};
   for (int side = 0; side < 2; ++side) {
     const std::int64_t cell = row.low + side;
@@ -84,6 +81,19 @@ GEODET_HD inline T pasted_value(const T* mask, const T* box, const PasteSizes& s
     blended[side] = blend(left, right, column.part);
   }
   return blend(blended[0], blended[1], row.part);
+}
+
+// Value of one image pixel of one mask in an upright box, 0 off the mask.
+template <typename T>
+GEODET_HD inline T pasted_value(const T* mask, const T* box, const PasteSizes& s,
+                                std::int64_t pixel_y, std::int64_t pixel_x) {
+  const PasteAxis<T> x_axis{box[0], box[2]};
+  const PasteAxis<T> y_axis{box[1], box[3]};
+  if (!can_paste(x_axis) || !can_paste(y_axis)) return T(0);
+  const T x = mask_position(x_axis, pixel_x, s.mask_width);
+  const T y = mask_position(y_axis, pixel_y, s.mask_height);
+  if (!is_on_mask(x, s.mask_width) || !is_on_mask(y, s.mask_height)) return T(0);
+  return value_between(mask, s, mask_tap(y), mask_tap(x));
 }
 
 struct PixelRange {

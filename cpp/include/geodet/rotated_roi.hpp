@@ -52,12 +52,9 @@ GEODET_HD inline RotatedRoi<T> rotated_roi(const T* roi, T scale, std::int64_t c
     r.u.samples = r.v.samples = 0;
     return r;
   }
-  const double angle = std::remainder(static_cast<double>(roi[5]), 360.0);
-  double reduced;
-  const SinCos turn = half_turn_sin_cos(angle, &reduced);
-  const bool flipped = std::fabs(angle) > 90.0;  // half a turn away from `reduced`
-  r.sine = static_cast<T>(flipped ? -turn.sin : turn.sin);
-  r.cosine = static_cast<T>(flipped ? -turn.cos : turn.cos);
+  const SinCos turn = full_turn_sin_cos(static_cast<double>(roi[5]));
+  r.sine = static_cast<T>(turn.sin);
+  r.cosine = static_cast<T>(turn.cos);
   return r;
 }
 

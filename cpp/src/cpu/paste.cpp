@@ -5,6 +5,7 @@
 #include "geodet/host_device.hpp"
 #include "geodet/parallel.hpp"
 #include "geodet/paste_columns.hpp"
+#include "geodet/paste_frame.hpp"
 
 namespace geodet {
 namespace {
@@ -49,6 +50,40 @@ GEODET_INLINE void paste_one(const T* mask, const T* box, const PasteSizes& s, T
   }
 }
 
+template <typename Store, typename T, typename Out>
+GEODET_INLINE void paste_turned(const T* mask, const PasteFrame& frame, const PasteSizes& s,
+                                T threshold, Out* out) {
+  const PixelRange xs = columns_near(frame, s);
+  const PixelRange ys = rows_near(frame, s);
+  for (std::int64_t y = ys.begin; y < ys.end; ++y) {
+    const PixelRange row = pixels_in_row(frame, s, y, xs);
+    Out* __restrict target = out + y * s.width;
+    for (std::int64_t x = row.begin; x < row.end; ++x) {
+      Store::store(framed_value(mask, frame, s, y, x), threshold, target + x);
+    }
+  }
+}
+
+GEODET_CLONES void paste_in_frame(const float* mask, const PasteFrame& frame, const PasteSizes& s,
+                                  float threshold, bool* out) {
+  paste_turned<Threshold>(mask, frame, s, threshold, out);
+}
+
+GEODET_CLONES void paste_in_frame(const double* mask, const PasteFrame& frame,
+                                  const PasteSizes& s, double threshold, bool* out) {
+  paste_turned<Threshold>(mask, frame, s, threshold, out);
+}
+
+GEODET_CLONES void paste_in_frame(const float* mask, const PasteFrame& frame, const PasteSizes& s,
+                                  float threshold, float* out) {
+  paste_turned<Copy>(mask, frame, s, threshold, out);
+}
+
+GEODET_CLONES void paste_in_frame(const double* mask, const PasteFrame& frame,
+                                  const PasteSizes& s, double threshold, double* out) {
+  paste_turned<Copy>(mask, frame, s, threshold, out);
+}
+
 GEODET_CLONES void paste_mask(const float* mask, const float* box, const PasteSizes& s,
                               float threshold, float* scratch, bool* out) {
   paste_one<Threshold>(mask, box, s, threshold, scratch, out);
@@ -78,9 +113,15 @@ Status paste(const T* probabilities, const T* boxes, const PasteSizes& s, double
   const std::int64_t grain = threads > 1 ? 1 : s.masks;
   parallel_for(s.masks, grain, threads, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      paste_mask(probabilities + i * s.mask_height * s.mask_width, boxes + 4 * i, s,
-                 static_cast<T>(threshold), scratch + begin * column_values<kColumns>(s),
-                 out + i * s.height * s.width);
+      const T* mask = probabilities + i * s.mask_height * s.mask_width;
+      const T* box = boxes + s.box_columns * i;
+      Out* image = out + i * s.height * s.width;
+      if (s.box_columns == kRotatedColumns) {
+        paste_in_frame(mask, paste_frame(box, s), s, static_cast<T>(threshold), image);
+      } else {
+        paste_mask(mask, box, s, static_cast<T>(threshold),
+                   scratch + begin * column_values<kColumns>(s), image);
+      }
     }
   });
   return Status::kOk;

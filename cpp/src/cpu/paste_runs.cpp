@@ -5,6 +5,7 @@
 #include "geodet/parallel.hpp"
 #include "geodet/paste.hpp"
 #include "geodet/paste_columns.hpp"
+#include "geodet/paste_frame.hpp"
 #include "geodet/rle_runs.hpp"
 
 namespace geodet {
@@ -63,6 +64,17 @@ GEODET_INLINE void for_each_change_word(const PasteWindow& window, const PasteSi
   visit(window.x2 * s.height, before);
 }
 
+// Runs of a mask whose words are set.
+GEODET_INLINE std::int64_t count_runs(const PasteWindow& window, const PasteSizes& s,
+                                      const std::uint64_t* words) {
+  const std::int64_t num_pixels = s.height * s.width;
+  std::int64_t changes = 0;
+  for_each_change_word(window, s, words, [&](std::int64_t position, std::uint64_t bits) {
+    if (position < num_pixels) changes += count_ones(bits);
+  });
+  return changes + 1;
+}
+
 template <typename T>
 GEODET_INLINE void scan_one(const T* mask, const T* box, const PasteSizes& s, T threshold,
                             PasteWindow* window, T* scratch, std::uint64_t* words) {
@@ -79,12 +91,36 @@ GEODET_INLINE void scan_one(const T* mask, const T* box, const PasteSizes& s, T 
     paint_strip(y_axis, ys, s, count, threshold, scratch, strip);
     strip += count * words_per_column;
   }
-  const std::int64_t num_pixels = s.height * s.width;
-  std::int64_t changes = 0;
-  for_each_change_word(*window, s, words, [&](std::int64_t position, std::uint64_t bits) {
-    if (position < num_pixels) changes += count_ones(bits);
-  });
-  window->num_runs = changes + 1;
+  window->num_runs = count_runs(*window, s, words);
+}
+
+// A rotated mask, column by column: most of its window may lie beyond its corners.
+template <typename T>
+GEODET_INLINE void scan_turned(const T* mask, const PasteFrame& frame, const PasteSizes& s,
+                               T threshold, PasteWindow* window, std::uint64_t* words) {
+  const PixelRange ys{window->y1, window->y2};
+  const std::int64_t words_per_column = (ys.end - ys.begin + kWordBits - 1) / kWordBits;
+  for (std::int64_t x = window->x1; x < window->x2; ++x) {
+    std::uint64_t* column = words + (x - window->x1) * words_per_column;
+    std::fill(column, column + words_per_column, std::uint64_t{0});
+    const PixelRange near = pixels_in_column(frame, s, x, ys);
+    for (std::int64_t y = near.begin; y < near.end; ++y) {
+      const bool painted = framed_value(mask, frame, s, y, x) >= threshold;
+      const std::int64_t bit = y - ys.begin;
+      column[bit / kWordBits] |= static_cast<std::uint64_t>(painted) << (bit % kWordBits);
+    }
+  }
+  window->num_runs = count_runs(*window, s, words);
+}
+
+GEODET_CLONES void scan_in_frame(const float* mask, const PasteFrame& frame, const PasteSizes& s,
+                                 float threshold, PasteWindow* window, std::uint64_t* words) {
+  scan_turned(mask, frame, s, threshold, window, words);
+}
+
+GEODET_CLONES void scan_in_frame(const double* mask, const PasteFrame& frame, const PasteSizes& s,
+                                 double threshold, PasteWindow* window, std::uint64_t* words) {
+  scan_turned(mask, frame, s, threshold, window, words);
 }
 
 GEODET_CLONES void scan_mask(const float* mask, const float* box, const PasteSizes& s,
@@ -130,9 +166,16 @@ template <typename T>
 std::int64_t plan(const T* boxes, const PasteSizes& s, PasteWindow* windows) {
   std::int64_t words = 0;
   for (std::int64_t i = 0; i < s.masks; ++i) {
-    const T* box = boxes + 4 * i;
-    PixelRange xs = pixels_on(PasteAxis<T>{box[0], box[2]}, s.mask_width, s.width);
-    PixelRange ys = pixels_on(PasteAxis<T>{box[1], box[3]}, s.mask_height, s.height);
+    const T* box = boxes + s.box_columns * i;
+    PixelRange xs, ys;
+    if (s.box_columns == kRotatedColumns) {
+      const PasteFrame frame = paste_frame(box, s);
+      xs = columns_near(frame, s);
+      ys = rows_near(frame, s);
+    } else {
+      xs = pixels_on(PasteAxis<T>{box[0], box[2]}, s.mask_width, s.width);
+      ys = pixels_on(PasteAxis<T>{box[1], box[3]}, s.mask_height, s.height);
+    }
     if (xs.begin >= xs.end || ys.begin >= ys.end) xs = ys = {0, 0};
     windows[i] = {xs.begin, ys.begin, xs.end, ys.end, words, 0};
     words += (xs.end - xs.begin) * ((ys.end - ys.begin + kWordBits - 1) / kWordBits);
@@ -149,9 +192,16 @@ Status scan(const T* probabilities, const T* boxes, const PasteSizes& s, double 
   const std::int64_t grain = threads > 1 ? 1 : s.masks;
   parallel_for(s.masks, grain, threads, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      scan_mask(probabilities + i * s.mask_height * s.mask_width, boxes + 4 * i, s,
-                static_cast<T>(threshold), windows + i,
-                scratch + begin * column_values<kWordBits>(s), words + windows[i].first_word);
+      const T* mask = probabilities + i * s.mask_height * s.mask_width;
+      const T* box = boxes + s.box_columns * i;
+      std::uint64_t* own_words = words + windows[i].first_word;
+      if (s.box_columns == kRotatedColumns) {
+        scan_in_frame(mask, paste_frame(box, s), s, static_cast<T>(threshold), windows + i,
+                      own_words);
+      } else {
+        scan_mask(mask, box, s, static_cast<T>(threshold), windows + i,
+                  scratch + begin * column_values<kWordBits>(s), own_words);
+      }
     }
   });
   return Status::kOk;

@@ -7,7 +7,11 @@ import numpy as np
 
 from geodet.ops.reference.rle import rle_encode_reference
 
-__all__ = ["paste_probabilities_reference", "paste_runs_reference"]
+__all__ = [
+    "paste_probabilities_reference",
+    "paste_rotated_probabilities_reference",
+    "paste_runs_reference",
+]
 
 
 def paste_probabilities_reference(
@@ -30,6 +34,28 @@ def paste_probabilities_reference(
         ]
         for row in range(height)
     ]
+
+
+def paste_rotated_probabilities_reference(
+    mask: Sequence[Sequence[float]], box: Sequence[float], image_size: tuple[int, int]
+) -> list[list[float]]:
+    """One mask pasted into its rotated box cx, cy, w, h, angle: rows of the image."""
+    cx, cy, w, h, angle_deg = box
+    height, width = image_size
+    if not (all(map(math.isfinite, box)) and w > 0 and h > 0):
+        return [[0.0] * width for _ in range(height)]
+    cos, sin = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+
+    def value(row: int, column: int) -> float:
+        x, y = column + 0.5 - cx, row + 0.5 - cy
+        along_width, along_height = x * cos - y * sin, x * sin + y * cos
+        return _bilinear(
+            mask,
+            (along_height / h + 0.5) * len(mask) - 0.5,
+            (along_width / w + 0.5) * len(mask[0]) - 0.5,
+        )
+
+    return [[value(row, column) for column in range(width)] for row in range(height)]
 
 
 def paste_runs_reference(

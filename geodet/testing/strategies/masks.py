@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from geodet.structures import BitMasks, Boxes, RleMasks, RoiMasks
+from geodet.structures import BitMasks, Boxes, RleMasks, RoiMasks, RotatedBoxes
 from geodet.testing.strategies._options import (
     Device,
     Sizes,
@@ -18,7 +18,7 @@ from geodet.testing.strategies._options import (
     sizes_of,
 )
 from geodet.testing.strategies.images import image_sizes
-from geodet.testing.strategies.regions import boxes
+from geodet.testing.strategies.regions import boxes, rotated_boxes
 
 
 def bit_masks(
@@ -63,6 +63,7 @@ def roi_masks(
     min_rows: int = 0,
     max_rows: int = 4,
     side: int = 5,
+    rotated: bool = False,
     dtype: torch.dtype = torch.float32,
     device: Device = "cpu",
 ) -> st.SearchStrategy[RoiMasks]:
@@ -73,6 +74,7 @@ def roi_masks(
         min_rows: fewest masks.
         max_rows: most masks.
         side: cells along each side.
+        rotated: in rotated boxes instead of horizontal ones.
         dtype: a floating-point dtype of probabilities and boxes.
         device: where both lie.
     Reaches: no mask, masks of zeros, of ones, noise.
@@ -81,7 +83,7 @@ def roi_masks(
     check_range("min_rows", min_rows, "max_rows", max_rows)
     check_range("side", side, "side", side, lowest=1)
     check_tensors(dtype, device)
-    drawn = _roi_masks(sizes_of(image_size, image_sizes()), (min_rows, max_rows), side)
+    drawn = _roi_masks(sizes_of(image_size, image_sizes()), (min_rows, max_rows), side, rotated)
     return drawn.map(lambda masks: masks.to(device, dtype=dtype))
 
 
@@ -129,11 +131,14 @@ def _window(draw: st.DrawFn, height: int, width: int) -> tuple[slice, slice]:
 
 
 @st.composite
-def _roi_masks(draw: st.DrawFn, sizes: Strategy, rows: tuple[int, int], side: int) -> RoiMasks:
+def _roi_masks(
+    draw: st.DrawFn, sizes: Strategy, rows: tuple[int, int], side: int, rotated: bool
+) -> RoiMasks:
     size = draw(sizes)
-    regions: Boxes = draw(
-        boxes(image_size=size, min_rows=rows[0], max_rows=rows[1], degenerate=False)
-    )
+    drawn: st.SearchStrategy[Boxes] | st.SearchStrategy[RotatedBoxes] = (
+        rotated_boxes if rotated else boxes
+    )(image_size=size, min_rows=rows[0], max_rows=rows[1], degenerate=False)
+    regions = draw(drawn)
     kinds = draw(
         st.lists(
             st.sampled_from(["zeros", "ones", "noise"]),
