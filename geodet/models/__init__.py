@@ -7,43 +7,51 @@ Three levels: blocks (`layers`, `backbones`, `necks`, `heads`), families that wi
 from geodet.models.anchors import AnchorGenerator
 from geodet.models.assignment import Matcher
 from geodet.models.backbones import ResNet, ViT, resnet, resnet_stage, vit
-from geodet.models.box_coding import BoxCoder
+from geodet.models.box_coding import BoxCoder, Coder, RotatedBoxCoder
+from geodet.models.box_kinds import ROTATED, UPRIGHT, BoxKind
 from geodet.models.detectors import (
-    FasterRCNN,
-    MaskRCNN,
+    RCNN,
     faster_rcnn_fpn,
     mask_rcnn_fpn,
     rescale_instances,
 )
 from geodet.models.features import Backbone, FeatureSpec
-from geodet.models.heads import RPN, BoxHead, MaskHead, RoiPooler, RPNHead
+from geodet.models.heads import RPN, BoxHead, MaskHead, RegionHead, RoiPooler, RPNHead
 from geodet.models.layers import FrozenBatchNorm2d, LayerNorm2d, group_norm
+from geodet.models.losses import IouLoss, SmoothL1
 from geodet.models.necks import FPN, LastLevelMaxPool, LastLevelP6P7, SimpleFeaturePyramid
 from geodet.models.preprocess import Preprocess
 from geodet.models.sampling import BalancedSampler, subsample_labels
 
 __all__ = [
     "FPN",
+    "RCNN",
+    "ROTATED",
     "RPN",
+    "UPRIGHT",
     "AnchorGenerator",
     "Backbone",
     "BalancedSampler",
     "BoxCoder",
     "BoxHead",
-    "FasterRCNN",
+    "BoxKind",
+    "Coder",
     "FeatureSpec",
     "FrozenBatchNorm2d",
+    "IouLoss",
     "LastLevelMaxPool",
     "LastLevelP6P7",
     "LayerNorm2d",
     "MaskHead",
-    "MaskRCNN",
     "Matcher",
     "Preprocess",
     "RPNHead",
+    "RegionHead",
     "ResNet",
     "RoiPooler",
+    "RotatedBoxCoder",
     "SimpleFeaturePyramid",
+    "SmoothL1",
     "ViT",
     "faster_rcnn_fpn",
     "group_norm",

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from geodet.errors import CompositionError, ShapeError
+from geodet.models.box_kinds import ROTATED, UPRIGHT, AnyBoxKind
 
 __all__ = ["AnchorGenerator"]
 
@@ -14,7 +15,8 @@ __all__ = ["AnchorGenerator"]
 class AnchorGenerator(nn.Module):
     """Anchors of several sizes and aspect ratios per level.
 
-    The order is level, row, column, size, ratio; coordinates are those of the padded input.
+    The order is level, row, column, size, ratio, angle; coordinates are those of the padded
+    input.
 
     Args:
         sizes: per level, square roots of the anchors' areas in pixels.
@@ -22,6 +24,8 @@ class AnchorGenerator(nn.Module):
         strides: pixels per cell of each level.
         offset: where in its cell an anchor is centred, as a fraction of the stride. 0 is the
             corner, which is what every published Detectron2 checkpoint was trained with.
+        angles: of rotated anchors, in degrees counter-clockwise, the same on every level; None
+            makes upright ones.
     Raises:
         CompositionError: levels disagree in number, a level has no size, or a number is not
             positive.
@@ -34,6 +38,7 @@ class AnchorGenerator(nn.Module):
         aspect_ratios: Sequence[float],
         strides: Sequence[int],
         offset: float = 0.0,
+        angles: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         if len(sizes) != len(strides) or len(sizes) == 0:
@@ -54,11 +59,15 @@ class AnchorGenerator(nn.Module):
             )
         if not 0.0 <= offset < 1.0:
             raise CompositionError(f"AnchorGenerator: expected 0 <= offset < 1, got {offset}")
+        if angles is not None and len(angles) == 0:
+            raise CompositionError("AnchorGenerator: expected at least one angle, or None")
         self.strides = tuple(strides)
         self.offset = offset
-        self.anchors_per_location = len(sizes[0]) * len(aspect_ratios)
+        self.kind: AnyBoxKind = UPRIGHT if angles is None else ROTATED
+        self.anchors_per_location = len(sizes[0]) * len(aspect_ratios) * len(angles or (0,))
         for i, level in enumerate(sizes):
-            self.register_buffer(f"cell_{i}", _cell_anchors(level, aspect_ratios), persistent=False)
+            cell = _cell_anchors(level, aspect_ratios, angles)
+            self.register_buffer(f"cell_{i}", cell, persistent=False)
 
     def forward(self, grid_sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
         """Lay the anchors over the grids.
@@ -66,10 +75,10 @@ class AnchorGenerator(nn.Module):
         Args:
             grid_sizes: (height, width) of each level's map in cells.
         Returns:
-            Per level [h * w * anchors_per_location, 4] xyxy, float32, not clipped.
+            Per level [h * w * anchors_per_location, columns of `kind`] float32, not clipped.
         Raises:
             ShapeError: another number of levels than at construction.
-        Empty: a grid without cells gives [0, 4].
+        Empty: a grid without cells gives no rows.
         """
         if len(grid_sizes) != len(self.strides):
             raise ShapeError(
@@ -84,16 +93,24 @@ class AnchorGenerator(nn.Module):
         xs = torch.arange(width, dtype=torch.float32, device=cell.device) * stride + start
         ys = torch.arange(height, dtype=torch.float32, device=cell.device) * stride + start
         y, x = torch.meshgrid(ys, xs, indexing="ij")
-        shifts = torch.stack([x, y, x, y], dim=-1)  # [h, w, 4]
-        return (shifts[:, :, None] + cell).reshape(-1, 4)
+        zero = torch.zeros_like(x)
+        # The centre moves; of a rotated anchor it is the first two of its five numbers.
+        moved = [x, y, x, y] if cell.shape[1] == 4 else [x, y, zero, zero, zero]
+        shifts = torch.stack(moved, dim=-1)  # [h, w, columns]
+        return (shifts[:, :, None] + cell).flatten(0, 2)
 
 
-def _cell_anchors(sizes: Sequence[float], aspect_ratios: Sequence[float]) -> Tensor:
-    """[sizes * ratios, 4] anchors around the origin, computed in double, unrounded."""
-    rows = []
+def _cell_anchors(
+    sizes: Sequence[float], aspect_ratios: Sequence[float], angles: Sequence[float] | None
+) -> Tensor:
+    """[sizes * ratios * angles, columns] around the origin, computed in double, unrounded."""
+    rows: list[list[float]] = []
     for size in sizes:
         for ratio in aspect_ratios:
             width = math.sqrt(size * size / ratio)
             height = ratio * width
-            rows.append([-width / 2, -height / 2, width / 2, height / 2])
+            if angles is None:
+                rows.append([-width / 2, -height / 2, width / 2, height / 2])
+            else:
+                rows.extend([0.0, 0.0, width, height, angle] for angle in angles)
     return torch.tensor(rows, dtype=torch.float32)

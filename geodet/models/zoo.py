@@ -5,7 +5,7 @@ norms are frozen, so load pretrained weights before training. To train from scra
 families in `geodet.models.detectors` with a trainable norm and `freeze_at=0`.
 """
 
-from geodet.models.detectors import FasterRCNN, MaskRCNN, faster_rcnn_fpn, mask_rcnn_fpn
+from geodet.models.detectors import RCNN, faster_rcnn_fpn, mask_rcnn_fpn
 from geodet.models.layers import FrozenBatchNorm2d
 from geodet.models.preprocess import Preprocess
 
@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 
-def faster_rcnn_r50_fpn(*, num_classes: int = 80) -> FasterRCNN:
+def faster_rcnn_r50_fpn(*, num_classes: int = 80) -> RCNN:
     """Faster R-CNN, ResNet-50, as Detectron2's `faster_rcnn_R_50_FPN`."""
     return faster_rcnn_fpn(
         num_classes=num_classes,
@@ -50,7 +50,7 @@ def faster_rcnn_r50_fpn(*, num_classes: int = 80) -> FasterRCNN:
     )
 
 
-def faster_rcnn_r101_fpn(*, num_classes: int = 80) -> FasterRCNN:
+def faster_rcnn_r101_fpn(*, num_classes: int = 80) -> RCNN:
     """Faster R-CNN, ResNet-101, as Detectron2's `faster_rcnn_R_101_FPN`."""
     return faster_rcnn_fpn(
         num_classes=num_classes,
@@ -81,7 +81,7 @@ def faster_rcnn_r101_fpn(*, num_classes: int = 80) -> FasterRCNN:
     )
 
 
-def mask_rcnn_r18_fpn(*, num_classes: int = 80) -> MaskRCNN:
+def mask_rcnn_r18_fpn(*, num_classes: int = 80) -> RCNN:
     """Mask R-CNN, ResNet-18 in the layout of torchvision's ImageNet weights."""
     return mask_rcnn_fpn(
         num_classes=num_classes,
@@ -113,7 +113,7 @@ def mask_rcnn_r18_fpn(*, num_classes: int = 80) -> MaskRCNN:
     )
 
 
-def mask_rcnn_r50_fpn(*, num_classes: int = 80) -> MaskRCNN:
+def mask_rcnn_r50_fpn(*, num_classes: int = 80) -> RCNN:
     """Mask R-CNN, ResNet-50, as Detectron2's `mask_rcnn_R_50_FPN`."""
     return mask_rcnn_fpn(
         num_classes=num_classes,
@@ -145,7 +145,7 @@ def mask_rcnn_r50_fpn(*, num_classes: int = 80) -> MaskRCNN:
     )
 
 
-def mask_rcnn_r101_fpn(*, num_classes: int = 80) -> MaskRCNN:
+def mask_rcnn_r101_fpn(*, num_classes: int = 80) -> RCNN:
     """Mask R-CNN, ResNet-101, as Detectron2's `mask_rcnn_R_101_FPN`."""
     return mask_rcnn_fpn(
         num_classes=num_classes,
@@ -177,7 +177,7 @@ def mask_rcnn_r101_fpn(*, num_classes: int = 80) -> MaskRCNN:
     )
 
 
-def mask_rcnn_x101_fpn(*, num_classes: int = 80) -> MaskRCNN:
+def mask_rcnn_x101_fpn(*, num_classes: int = 80) -> RCNN:
     """Mask R-CNN, ResNeXt-101 32x8d, as Detectron2's `mask_rcnn_X_101_32x8d_FPN`."""
     return mask_rcnn_fpn(
         num_classes=num_classes,

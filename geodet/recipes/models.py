@@ -9,8 +9,7 @@ from torch import nn
 from geodet.engine import load_weights, read_tensors
 from geodet.errors import RecipeError
 from geodet.models.detectors import (
-    FasterRCNN,
-    MaskRCNN,
+    RCNN,
     fpn_box_head,
     fpn_mask_head,
     fpn_rpn,
@@ -216,10 +215,10 @@ class FasterRcnnRecipe:
     rpn: RpnRecipe = RpnRecipe()
     box_head: BoxHeadRecipe = BoxHeadRecipe()
 
-    def build(self, num_classes: int) -> FasterRCNN:
+    def build(self, num_classes: int) -> RCNN:
         """Return the detector with fresh weights."""
         backbone = self.backbone.build()
-        return FasterRCNN(
+        return RCNN(
             preprocess=self.preprocess.build(),
             backbone=backbone,
             proposals=self.rpn.build(backbone),
@@ -249,10 +248,10 @@ class MaskRcnnRecipe:
     box_head: BoxHeadRecipe = BoxHeadRecipe()
     mask_head: MaskHeadRecipe = MaskHeadRecipe()
 
-    def build(self, num_classes: int) -> MaskRCNN:
+    def build(self, num_classes: int) -> RCNN:
         """Return the detector with fresh weights."""
         backbone = self.backbone.build()
-        return MaskRCNN(
+        return RCNN(
             preprocess=self.preprocess.build(),
             backbone=backbone,
             proposals=self.rpn.build(backbone),

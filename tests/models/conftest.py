@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from geodet.models import MaskRCNN, Preprocess, group_norm, mask_rcnn_fpn
+from geodet.models import RCNN, Preprocess, group_norm, mask_rcnn_fpn
 from geodet.structures import BitMasks, Boxes, ImageSize, Instances
 
 # (x1, y1, x2, y2, label) on a 64 x 64 picture.
@@ -38,10 +38,10 @@ def pictures() -> tuple[list[Tensor], list[Instances]]:
 
 
 @pytest.fixture
-def tiny_mask_rcnn() -> Callable[..., MaskRCNN]:
+def tiny_mask_rcnn() -> Callable[..., RCNN]:
     """Makes Mask R-CNN of a few hundred thousand parameters, drawn from a fixed seed."""
 
-    def make(**changes) -> MaskRCNN:
+    def make(**changes) -> RCNN:
         torch.manual_seed(0)
         options = {
             "num_classes": 2,

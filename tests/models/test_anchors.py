@@ -7,6 +7,7 @@ from torchvision.models.detection.image_list import ImageList as TorchvisionImag
 
 from geodet.errors import CompositionError, ShapeError
 from geodet.models import AnchorGenerator
+from geodet.structures import Boxes
 
 
 def test_values_by_hand():
@@ -78,3 +79,20 @@ def test_impossible_anchors_fail_at_construction(changes):
     """Counts and signs are checked."""
     with pytest.raises(CompositionError, match="AnchorGenerator"):
         AnchorGenerator(**{"sizes": [(8,)], "aspect_ratios": (1,), "strides": [4], **changes})
+
+
+def test_rotated_anchors_are_the_upright_ones_at_every_angle():
+    """Angles vary fastest; centres, widths and heights are those of the upright anchors."""
+    options = {"sizes": [(16, 24), (64, 96)], "aspect_ratios": (0.5, 2.0), "strides": [8, 16]}
+    angles = (-90.0, 0.0, 30.0)
+    turned = AnchorGenerator(**options, angles=angles)
+    assert turned.anchors_per_location == 12
+    for level, upright in zip(
+        turned([(3, 5), (2, 2)]), AnchorGenerator(**options)([(3, 5), (2, 2)]), strict=True
+    ):
+        by_angle = level.view(-1, 3, 5)
+        assert torch.equal(by_angle[..., 4], torch.tensor(angles).expand(len(upright), 3))
+        for i in range(3):
+            torch.testing.assert_close(by_angle[:, i, :4], Boxes(upright).to_cxcywh())
+    with pytest.raises(CompositionError, match="at least one angle"):
+        AnchorGenerator(**options, angles=())

@@ -8,8 +8,14 @@ from torchvision.models.detection._utils import BoxCoder as TorchvisionCoder
 from torchvision.models.detection.roi_heads import RoIHeads, fastrcnn_loss
 
 from geodet.errors import CompositionError
-from geodet.models import BalancedSampler, BoxHead, Matcher, RoiPooler
-from geodet.models.heads import BoxFeatures, BoxPredictor, RoiSampler, SampledRois, rois_from_boxes
+from geodet.models import UPRIGHT, BalancedSampler, BoxHead, Matcher, RoiPooler, SmoothL1
+from geodet.models.heads import (
+    BoxPredictor,
+    ConvFcFeatures,
+    RoiSampler,
+    SampledRois,
+    rois_from_boxes,
+)
 from geodet.structures import ImageSize
 
 CLASSES = 3
@@ -18,7 +24,7 @@ CLASSES = 3
 def _head(**changes):
     options = {
         "pooler": RoiPooler({"p2": 4, "p3": 8}, output_side=4),
-        "features": BoxFeatures(6, side=4, conv_channels=(5,), fc_features=(16,)),
+        "features": ConvFcFeatures(6, side=4, conv_channels=(5,), fc_features=(16,)),
         "predictor": BoxPredictor(16, num_classes=CLASSES),
         "roi_sampler": RoiSampler(Matcher((0.5,), (0, 1)), BalancedSampler(16, 0.25)),
     }
@@ -46,7 +52,7 @@ def test_losses_equal_torchvision():
     truth = _random_boxes(40, generator)
     labels = torch.randint(0, CLASSES + 1, (40,), generator=generator)
     sampled = SampledRois(rois_from_boxes([boxes]), labels, truth, torch.zeros_like(labels))
-    losses, counts = _head(smooth_l1_beta=1 / 9).losses(logits, deltas, sampled)
+    losses, counts = _head(box_loss=SmoothL1(1 / 9)).losses(logits, deltas, sampled)
     peer_labels = torch.where(labels == CLASSES, 0, labels + 1)
     peer_logits = torch.cat([logits[:, -1:], logits[:, :-1]], dim=1)
     peer_deltas = torch.cat([torch.zeros(40, 4), deltas], dim=1)
@@ -117,7 +123,9 @@ def test_sampler_labels_and_balances():
     near = truth[0][torch.arange(40) % 2] + torch.rand(40, 4, generator=generator)
     far = torch.rand(40, 4, generator=generator) + torch.tensor([70.0, 70, 80, 80])
     sampler = RoiSampler(Matcher((0.5,), (0, 1)), BalancedSampler(16, 0.25))
-    sampled = sampler([torch.cat([far, near]), far], truth, labels, num_classes=CLASSES)
+    sampled = sampler(
+        [torch.cat([far, near]), far], truth, labels, num_classes=CLASSES, kind=UPRIGHT
+    )
     first = sampled.rois[:, 0] == 0
     assert first.sum() == 16
     assert (sampled.labels[first] < CLASSES).tolist() == [True] * 4 + [False] * 12
@@ -134,7 +142,7 @@ def test_ground_truth_is_a_proposal_when_the_rpn_finds_nothing():
     truth = [torch.tensor([[10.0, 10, 30, 30]]), torch.zeros(0, 4)]
     labels = [torch.tensor([1]), torch.zeros(0, dtype=torch.int64)]
     sampler = _head().roi_sampler
-    sampled = sampler([torch.zeros(0, 4)] * 2, truth, labels, num_classes=CLASSES)
+    sampled = sampler([torch.zeros(0, 4)] * 2, truth, labels, num_classes=CLASSES, kind=UPRIGHT)
     assert sampled.rois.tolist() == [[0, 10, 10, 30, 30]]
     assert sampled.labels.tolist() == [1]
 
@@ -156,9 +164,9 @@ def test_no_regions_cost_nothing():
 
 def test_parts_that_do_not_fit_fail_at_construction():
     """Sides and features must agree."""
-    with pytest.raises(CompositionError, match=r"BoxFeatures expects regions of 7.*gives 4 x 4"):
-        _head(features=BoxFeatures(6, side=7, fc_features=(16,)))
-    with pytest.raises(CompositionError, match=r"BoxPredictor expects 9.*BoxFeatures gives 16"):
+    with pytest.raises(CompositionError, match=r"ConvFcFeatures expects regions of 7.*gives 4 x 4"):
+        _head(features=ConvFcFeatures(6, side=7, fc_features=(16,)))
+    with pytest.raises(CompositionError, match=r"BoxPredictor expects 9.*ConvFcFeatures gives 16"):
         _head(predictor=BoxPredictor(9, num_classes=CLASSES))
     with pytest.raises(CompositionError, match="fc_features"):
-        BoxFeatures(6, side=7, fc_features=())
+        ConvFcFeatures(6, side=7, fc_features=())

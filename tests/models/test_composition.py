@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from geodet.errors import CompositionError
-from geodet.models import FasterRCNN, FeatureSpec, MaskRCNN, Preprocess
+from geodet.models import RCNN, FeatureSpec, Preprocess
 from geodet.models.detectors import fpn_box_head, fpn_mask_head, fpn_rpn, resnet_fpn
 
 
@@ -37,7 +37,7 @@ class _Coarser(torch.nn.Module):
     }
 
 
-@pytest.mark.parametrize("detector", [FasterRCNN, MaskRCNN])
+@pytest.mark.parametrize("masks", [False, True])
 @pytest.mark.parametrize(
     ("name", "part", "message"),
     [
@@ -54,23 +54,23 @@ class _Coarser(torch.nn.Module):
         ("proposals", fpn_rpn(_backbone(12)), r"RPN expects 12 channels at 'p2', FPN gives 16"),
     ],
 )
-def test_parts_that_do_not_fit(detector, name, part, message):
+def test_parts_that_do_not_fit(masks, name, part, message):
     """Every pair of parts that meet is compared."""
     parts = {**_parts(), name: part}
-    if detector is FasterRCNN:
+    if not masks:
         del parts["mask_head"]
     with pytest.raises(CompositionError, match=message):
-        detector(**parts)
+        RCNN(**parts)
 
 
 def test_masks_and_boxes_must_agree_on_classes_and_maps():
     """The mask of class 5 of 3 does not exist."""
     head = fpn_mask_head(_backbone(), num_classes=3, conv_channels=(8,))
     with pytest.raises(CompositionError, match=r"MaskHead has num_classes=3, BoxHead has.*=2"):
-        MaskRCNN(**{**_parts(), "mask_head": head})
+        RCNN(**{**_parts(), "mask_head": head})
     head = fpn_mask_head(_backbone(12), num_classes=2, conv_channels=(8,))
     with pytest.raises(CompositionError, match="MaskHead expects 12 channels at 'p2'"):
-        MaskRCNN(**{**_parts(), "mask_head": head})
+        RCNN(**{**_parts(), "mask_head": head})
 
 
 def test_levels_without_anchors_are_found():
@@ -82,4 +82,4 @@ def test_levels_without_anchors_are_found():
 def test_parts_are_keyword_only():
     """Positions say nothing about parts."""
     with pytest.raises(TypeError):
-        MaskRCNN(*_parts().values())
+        RCNN(*_parts().values())

@@ -6,7 +6,7 @@ from torchvision.models.detection.roi_heads import maskrcnn_inference, maskrcnn_
 
 from geodet.errors import CompositionError
 from geodet.models import MaskHead, RoiPooler
-from geodet.models.detectors.targets import mask_targets
+from geodet.models.heads import Regions, mask_targets
 from geodet.structures import BitMasks
 
 CLASSES = 3
@@ -36,8 +36,9 @@ LABELS = torch.tensor([2, 0, 1])
 
 def test_one_map_per_class_of_twice_the_side():
     """The upsampling doubles the pooled side."""
-    assert _head()(_features(), ROIS).shape == (3, CLASSES, 8, 8)
-    assert _head(class_agnostic=True)(_features(), ROIS).shape == (3, 1, 8, 8)
+    regions = Regions(_features(), ROIS, LABELS)
+    for head, maps in ((_head(), CLASSES), (_head(class_agnostic=True), 1)):
+        assert head(head.read(regions)).shape == (3, maps, 8, 8)
 
 
 def test_loss_and_probabilities_equal_torchvision():
@@ -50,7 +51,7 @@ def test_loss_and_probabilities_equal_torchvision():
     wanted = maskrcnn_loss(logits, [boxes], [masks.float()], [LABELS], [torch.arange(3)])
     rois = torch.cat([torch.zeros(3, 1), boxes], dim=1)
     targets = mask_targets([BitMasks(masks)], torch.arange(3), rois, 8)
-    torch.testing.assert_close(head.losses(logits, LABELS, targets)["masks"], wanted)
+    torch.testing.assert_close(head.loss_of(logits, LABELS, targets), wanted)
     probabilities = head.select(logits, LABELS)
     torch.testing.assert_close(probabilities, maskrcnn_inference(logits, [LABELS])[0][:, 0])
 
@@ -77,13 +78,13 @@ def test_targets_follow_image_and_row():
 def test_no_foreground_gives_zero_gradients_not_none():
     """Distributed training waits for a gradient of every parameter."""
     head = _head()
-    logits = head(_features(), torch.zeros(0, 5))
     none = torch.zeros(0, dtype=torch.int64)
-    loss = head.losses(logits, none, torch.zeros(0, 8, 8, dtype=torch.bool))["masks"]
+    regions = Regions(_features(), torch.zeros(0, 5), none)
+    loss = head.losses(regions, [None, None], none)["masks"]
     loss.backward()
     assert loss == 0
     assert all(p.grad is not None and not p.grad.any() for p in head.parameters())
-    assert head.select(logits, none).shape == (0, 8, 8)
+    assert head.predict(regions).shape == (0, 8, 8)
 
 
 def test_a_head_needs_a_convolution():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torchvision.ops.poolers import LevelMapper
 
 from geodet.errors import CompositionError
-from geodet.models import RoiPooler
+from geodet.models import UPRIGHT, RoiPooler
 from geodet.models.heads import assign_levels, rois_from_boxes
 
 STRIDES = {"p2": 4, "p3": 8, "p4": 16}
@@ -35,15 +35,15 @@ def _features(b=2, extent=128):
 )
 def test_levels_change_at_powers_of_two(side, level):
     """A 224 pixel box belongs on p4, each doubling one level up, clamped at both ends."""
-    box = torch.tensor([[0.0, 0.0, side, side]])
-    assert assign_levels(box, lowest=2, highest=5).tolist() == [level]
+    area = torch.tensor([float(side) ** 2])
+    assert assign_levels(area, lowest=2, highest=5).tolist() == [level]
 
 
 @given(seed=st.integers(0, 2**31), n=st.integers(0, 40))
 def test_levels_equal_torchvision(seed, n):
     """The same rule as torchvision's, at its canonical numbers."""
     boxes = _random_boxes(n, seed, extent=2000)
-    ours = assign_levels(boxes, lowest=2, highest=5)
+    ours = assign_levels(UPRIGHT.area(boxes), lowest=2, highest=5)
     assert torch.equal(ours, LevelMapper(2, 5, eps=1e-8)([boxes]) + 2)
 
 
@@ -54,7 +54,9 @@ def test_each_region_is_pooled_from_its_level():
     features = _features()
     pooler = RoiPooler(STRIDES, output_side=5, canonical_size=32, canonical_level=3)
     pooled = pooler(features, rois)
-    levels = assign_levels(rois[:, 1:], lowest=2, highest=4, canonical_size=32, canonical_level=3)
+    levels = assign_levels(
+        UPRIGHT.area(rois[:, 1:]), lowest=2, highest=4, canonical_size=32, canonical_level=3
+    )
     assert set(levels.tolist()) == {2, 3, 4}
     for roi, level, row in zip(rois, levels.tolist(), pooled, strict=True):
         wanted = torchvision.ops.roi_align(

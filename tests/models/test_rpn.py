@@ -6,7 +6,7 @@ import torchvision
 from torchvision.models.detection import rpn as torchvision_rpn
 
 from geodet.errors import CompositionError
-from geodet.models import RPN, AnchorGenerator, BalancedSampler, Matcher, RPNHead
+from geodet.models import RPN, AnchorGenerator, BalancedSampler, Matcher, RPNHead, SmoothL1
 from geodet.models.heads import ProposalBudget, RPNOutput
 from geodet.structures import ImageSize
 
@@ -87,7 +87,7 @@ def _torchvision_losses(rpn, output):
 def test_losses_equal_torchvision():
     """Same anchors, weights, targets and a full sample: same two sums."""
     torch.manual_seed(0)
-    rpn = _make(smooth_l1_beta=1 / 9)  # the beta that torchvision has built in
+    rpn = _make(box_loss=SmoothL1(1 / 9))  # the beta that torchvision has built in
     torch.nn.init.normal_(rpn.head.deltas.weight, std=0.3)
     output = rpn(_features())
     losses, counts = rpn.losses(output, TARGETS)

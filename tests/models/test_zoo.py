@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from geodet.models import MaskRCNN, group_norm, rescale_instances, zoo
+from geodet.models import RCNN, group_norm, rescale_instances, zoo
 from geodet.models.detectors import (
     caffe_preprocess,
     fpn_box_head,
@@ -68,7 +68,7 @@ def test_parts_wired_by_hand_fit_detectron2_too(shared_dir, norm, rpn_convs, fil
     keys = json.loads((shared_dir / f"parity/keys/{file}.keys.json").read_text())
     with torch.device("meta"):
         backbone = resnet_fpn(norm=norm, freeze_at=0, fpn_norm=norm)
-        model = MaskRCNN(
+        model = RCNN(
             preprocess=caffe_preprocess(),
             backbone=backbone,
             proposals=fpn_rpn(backbone, num_convs=rpn_convs),

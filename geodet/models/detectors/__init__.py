@@ -1,7 +1,6 @@
 """Detectors: images to Instances. The only place where tensors become Instances."""
 
 from geodet.models.detectors.families import faster_rcnn_fpn, mask_rcnn_fpn
-from geodet.models.detectors.faster_rcnn import FasterRCNN
 from geodet.models.detectors.fpn_parts import (
     caffe_preprocess,
     fpn_box_head,
@@ -9,18 +8,24 @@ from geodet.models.detectors.fpn_parts import (
     fpn_rpn,
     resnet_fpn,
 )
-from geodet.models.detectors.mask_rcnn import MaskRCNN
+from geodet.models.detectors.rcnn import RCNN
+from geodet.models.detectors.region_columns import region_column, region_losses, regions_of
 from geodet.models.detectors.rescale import rescale_instances
+from geodet.models.detectors.targets import Targets, targets_from_instances
 
 __all__ = [
-    "FasterRCNN",
-    "MaskRCNN",
+    "RCNN",
+    "Targets",
     "caffe_preprocess",
     "faster_rcnn_fpn",
     "fpn_box_head",
     "fpn_mask_head",
     "fpn_rpn",
     "mask_rcnn_fpn",
+    "region_column",
+    "region_losses",
+    "regions_of",
     "rescale_instances",
     "resnet_fpn",
+    "targets_from_instances",
 ]

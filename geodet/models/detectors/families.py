@@ -1,12 +1,11 @@
 """Families of whole detectors: the usual parts wired together, every number a keyword.
 
 Defaults are those of Detectron2's R50-FPN models. For what is no keyword here, wire the parts of
-`fpn_parts` into `FasterRCNN` or `MaskRCNN` yourself.
+`fpn_parts` into `RCNN` yourself.
 """
 
 from collections.abc import Sequence
 
-from geodet.models.detectors.faster_rcnn import FasterRCNN
 from geodet.models.detectors.fpn_parts import (
     caffe_preprocess,
     fpn_box_head,
@@ -14,7 +13,7 @@ from geodet.models.detectors.fpn_parts import (
     fpn_rpn,
     resnet_fpn,
 )
-from geodet.models.detectors.mask_rcnn import MaskRCNN
+from geodet.models.detectors.rcnn import RCNN
 from geodet.models.layers import FrozenBatchNorm2d, NormFactory
 from geodet.models.preprocess import Preprocess
 
@@ -43,7 +42,7 @@ def faster_rcnn_fpn(
     score_threshold: float = 0.05,
     nms_threshold: float = 0.5,
     max_detections: int = 100,
-) -> FasterRCNN:
+) -> RCNN:
     """Faster R-CNN on a ResNet with a pyramid; arguments as in `resnet_fpn`, `fpn_rpn` and
     `fpn_box_head` (rpn_samples and box_samples are their samples_per_image).
     Without pretrained weights take a trainable `norm` and `freeze_at=0`.
@@ -75,7 +74,7 @@ def faster_rcnn_fpn(
         nms_threshold=nms_threshold,
         max_detections=max_detections,
     )
-    return FasterRCNN(
+    return RCNN(
         preprocess=caffe_preprocess() if preprocess is None else preprocess,
         backbone=backbone,
         proposals=proposals,
@@ -106,7 +105,7 @@ def mask_rcnn_fpn(
     score_threshold: float = 0.05,
     nms_threshold: float = 0.5,
     max_detections: int = 100,
-) -> MaskRCNN:
+) -> RCNN:
     """Mask R-CNN on a ResNet with a pyramid; arguments as in `faster_rcnn_fpn`, and mask_convs
     the channels of the mask head's convolutions.
     """
@@ -132,7 +131,7 @@ def mask_rcnn_fpn(
         nms_threshold=nms_threshold,
         max_detections=max_detections,
     )
-    return MaskRCNN(
+    return RCNN(
         preprocess=boxes.preprocess,
         backbone=boxes.backbone,
         proposals=boxes.proposals,

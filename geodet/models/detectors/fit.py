@@ -4,10 +4,16 @@ from collections.abc import Mapping
 
 from geodet.errors import CompositionError
 from geodet.models.features import Backbone, FeatureSpec
-from geodet.models.heads import RPN, BoxHead, MaskHead
+from geodet.models.heads import FirstStage, RegionHead, SecondStage
 from geodet.models.preprocess import Preprocess
+from geodet.structures import Keypoints, Masks
 
-__all__ = ["check_box_head", "check_mask_head", "check_preprocess", "check_rpn"]
+__all__ = [
+    "check_first_stage",
+    "check_preprocess",
+    "check_region_head",
+    "check_second_stage",
+]
 
 
 def check_preprocess(preprocess: Preprocess, backbone: Backbone) -> None:
@@ -25,23 +31,45 @@ def check_preprocess(preprocess: Preprocess, backbone: Backbone) -> None:
         )
 
 
-def check_rpn(proposals: RPN, backbone: Backbone) -> None:
-    """Raise CompositionError unless RPN's levels exist with its channels and strides."""
-    strides = dict(zip(proposals.levels, proposals.anchors.strides, strict=True))
-    _check_levels("RPN", strides, proposals.head.in_channels, backbone)
+def check_first_stage(proposals: FirstStage, backbone: Backbone) -> None:
+    """Raise CompositionError unless the levels it reads exist with its channels and strides."""
+    name = type(proposals).__name__
+    _check_levels(name, proposals.strides, proposals.in_channels, backbone)
 
 
-def check_box_head(box_head: BoxHead, backbone: Backbone) -> None:
-    """Raise CompositionError unless the pooled levels exist with the head's channels."""
-    _check_levels("BoxHead", box_head.pooler.strides, box_head.features.in_channels, backbone)
-
-
-def check_mask_head(mask_head: MaskHead, box_head: BoxHead, backbone: Backbone) -> None:
-    """Raise CompositionError unless levels, channels and classes fit."""
-    _check_levels("MaskHead", mask_head.pooler.strides, mask_head.in_channels, backbone)
-    if mask_head.num_classes != box_head.num_classes:
+def check_second_stage(box_head: SecondStage, proposals: FirstStage, backbone: Backbone) -> None:
+    """Raise CompositionError unless levels and channels fit, and proposals are of its kind."""
+    name = type(box_head).__name__
+    _check_levels(name, box_head.strides, box_head.in_channels, backbone)
+    if box_head.kind != proposals.kind:
         raise CompositionError(
-            f"MaskHead has num_classes={mask_head.num_classes}, BoxHead has "
+            f"{type(proposals).__name__} proposes {proposals.kind.structure.__name__}, {name} "
+            f"takes {box_head.kind.structure.__name__}; give both coders of one kind"
+        )
+
+
+def check_region_head(
+    head: RegionHead[Masks] | RegionHead[Keypoints], box_head: SecondStage, backbone: Backbone
+) -> None:
+    """Raise CompositionError unless levels, channels, classes and the kind of boxes fit."""
+    name, boxes = type(head).__name__, type(box_head).__name__
+    if head.pooler is None:
+        wanted, given = (head.in_channels, head.in_side), (box_head.map_channels, box_head.map_side)
+        if wanted != given:
+            raise CompositionError(
+                f"{name} without pooler reads {wanted[0]} channels of {wanted[1]} x {wanted[1]}, "
+                f"{boxes} makes {given[0]} channels of {given[1]} x {given[1]}"
+            )
+    else:
+        _check_levels(name, head.pooler.strides, head.in_channels, backbone)
+        if head.pooler.kind != box_head.kind:
+            raise CompositionError(
+                f"{name} pools {head.pooler.kind.structure.__name__}, {boxes} gives "
+                f"{box_head.kind.structure.__name__}; give its RoiPooler the same kind"
+            )
+    if head.num_classes not in (None, box_head.num_classes):
+        raise CompositionError(
+            f"{name} has num_classes={head.num_classes}, {boxes} has "
             f"num_classes={box_head.num_classes}"
         )
 

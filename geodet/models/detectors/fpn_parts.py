@@ -11,9 +11,9 @@ from geodet.models.backbones import resnet
 from geodet.models.features import Backbone
 from geodet.models.heads import (
     RPN,
-    BoxFeatures,
     BoxHead,
     BoxPredictor,
+    ConvFcFeatures,
     MaskHead,
     ProposalBudget,
     RoiPooler,
@@ -160,7 +160,7 @@ def fpn_box_head(
         canonical_size: side of a region that belongs on p4.
     """
     strides, channels = _pooled_levels(backbone)
-    features = BoxFeatures(
+    features = ConvFcFeatures(
         channels, side=7, conv_channels=conv_channels, fc_features=fc_features, norm=norm
     )
     return BoxHead(

@@ -1,4 +1,4 @@
-"""Ground truth as two-stage detectors train on it."""
+"""Ground truth as detectors train on it. Letters: g objects of an image, k numbers per box."""
 
 from collections.abc import Sequence
 
@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from geodet.errors import DtypeError, InvalidValueError, ShapeError
-from geodet.structures import BitMasks, Boxes, ImageSize, Instances, Masks
+from geodet.models.box_kinds import AnyBoxKind
+from geodet.structures import ImageSize, Instances, Keypoints, Masks
 
-__all__ = ["Targets", "mask_targets", "targets_from_instances"]
+__all__ = ["Targets", "targets_from_instances"]
 
 
 @attrs.frozen(eq=False)
@@ -17,45 +18,50 @@ class Targets:
     """Ground truth of a batch, one entry per image.
 
     Args:
-        boxes: [g, 4] float32 xyxy.
+        boxes: [g, k] float32.
         labels: [g] int64.
-        masks: g masks, where they live; no entries when not asked for.
+        masks: g masks, where they live; None when not asked for, or without objects.
+        keypoints: of g objects, likewise, on the device of the model.
     """
 
     boxes: list[Tensor]
     labels: list[Tensor]
-    masks: list[Masks]
+    masks: list[Masks | None]
+    keypoints: list[Keypoints | None]
 
 
 def targets_from_instances(
     targets: Sequence[Instances],
     sizes: Sequence[ImageSize],
     *,
+    kind: AnyBoxKind,
     num_classes: int,
-    masks: bool,
     device: torch.device,
+    masks: bool = False,
+    keypoints: bool = False,
 ) -> Targets:
     """Check ground truth against its images, and bring it to the device of the model.
 
     Rows marked `is_crowd` are left out: a crowd is no object to learn from.
 
     Args:
-        targets: one table per image, with boxes and labels, and masks if asked for.
+        targets: one table per image, with boxes and labels, and what else is asked for.
         sizes: size of each image.
+        kind: of boxes that the model takes.
         num_classes: labels must be below it.
+        device: where columns go. Masks stay: run lengths and polygons are cropped on the CPU.
         masks: whether masks are needed.
-        device: where boxes and labels go. Masks stay: run lengths and polygons are cropped
-            on the CPU.
+        keypoints: whether keypoints are needed.
     Raises:
         ShapeError: another number of targets than images, or a target of another image size.
         DtypeError: a column is missing or of another kind.
-        InvalidValueError: a label is out of range, or a box is not finite or out of order.
+        InvalidValueError: a label is out of range, or a box is not finite or of negative size.
         All name the position of the image.
     Empty: an image without objects is fine, with or without columns.
     """
     if len(targets) != len(sizes):
         raise ShapeError(f"targets: expected {len(sizes)}, one per image, got {len(targets)}")
-    boxes, labels, kept_masks = [], [], []
+    found = Targets(boxes=[], labels=[], masks=[], keypoints=[])
     for position, (table, size) in enumerate(zip(targets, sizes, strict=True)):
         name = f"targets[{position}]"
         if table.image_size != size:
@@ -65,73 +71,46 @@ def targets_from_instances(
             )
         if table.is_crowd is not None:
             table = table[~table.is_crowd]  # noqa: PLW2901
-        _check_columns(name, table, masks=masks)
-        image_boxes, image_labels = _boxes_and_labels(table, device)
-        _check_values(name, image_boxes, image_labels, num_classes)
-        boxes.append(image_boxes)
-        labels.append(image_labels)
-        if masks:
-            kept_masks.append(_no_masks(size) if table.masks is None else table.masks)
-    return Targets(boxes=boxes, labels=labels, masks=kept_masks)
+        boxes, labels = _boxes_and_labels(name, table, kind, device)
+        _check_values(name, boxes, labels, kind=kind, num_classes=num_classes)
+        found.boxes.append(boxes)
+        found.labels.append(labels)
+        wanted = {"masks": masks, "keypoints": keypoints}
+        _check_columns(name, table, [column for column in wanted if wanted[column]])
+        found.masks.append(table.masks if masks and len(table) else None)
+        points = table.keypoints if keypoints and len(table) else None
+        found.keypoints.append(None if points is None else points.to(device))
+    return found
 
 
-def mask_targets(masks: Sequence[Masks], indices: Tensor, rois: Tensor, side: int) -> Tensor:
-    """Ground-truth masks inside regions.
-
-    Args:
-        masks: of each image.
-        indices: [r] row of each region's mask in its image.
-        rois: [r, 5] image index and xyxy; images in ascending order.
-        side: cells of a target along both sides.
-    Returns:
-        [r, side, side] bool on the device of `rois`.
-    Empty: r = 0 gives r = 0.
-    """
-    targets = [torch.zeros((0, side, side), dtype=torch.bool, device=rois.device)]
-    images = rois[:, 0].long()
-    for i, image_masks in enumerate(masks):
-        rows = torch.nonzero(images == i).flatten()
-        if len(rows) == 0:
-            continue
-        device = image_masks.device
-        boxes = Boxes(rois[rows, 1:].to(device))
-        crops = image_masks[indices[rows].to(device)].crop_and_resize(boxes, side)
-        targets.append(crops.to(rois.device))
-    return torch.cat(targets)
+def _check_columns(name: str, table: Instances, wanted: Sequence[str]) -> None:
+    for column in wanted:
+        if len(table) > 0 and getattr(table, column) is None:
+            raise DtypeError(
+                f"{name}.{column}: expected {len(table)} {column}, got None; read the data with "
+                f"{column}, or build the model without a head for them"
+            )
 
 
-def _no_masks(size: ImageSize) -> Masks:
-    return BitMasks(torch.zeros((0, size.height, size.width), dtype=torch.bool))
-
-
-def _check_columns(name: str, table: Instances, *, masks: bool) -> None:
+def _boxes_and_labels(
+    name: str, table: Instances, kind: AnyBoxKind, device: torch.device
+) -> tuple[Tensor, Tensor]:
     if len(table) == 0:
-        return
-    if not isinstance(table.boxes, Boxes):
-        raise DtypeError(f"{name}.boxes: expected Boxes, got {type(table.boxes).__name__}")
+        return kind.empty(device=device), torch.zeros(0, dtype=torch.int64, device=device)
+    if table.boxes is None:
+        raise DtypeError(f"{name}.boxes: expected {len(table)} boxes, got None")
+    boxes = kind.unwrap(table.boxes, name=f"{name}.boxes")
     if table.labels is None:
         raise DtypeError(f"{name}.labels: expected [{len(table)}] int64, got None")
-    if masks and table.masks is None:
-        raise DtypeError(
-            f"{name}.masks: expected {len(table)} masks, got None; read the data with masks, or "
-            "train a FasterRCNN"
-        )
+    return boxes.to(device, torch.float32), table.labels.to(device)
 
 
-def _boxes_and_labels(table: Instances, device: torch.device) -> tuple[Tensor, Tensor]:
-    if len(table) == 0 or not isinstance(table.boxes, Boxes) or table.labels is None:
-        return (
-            torch.zeros((0, 4), device=device),
-            torch.zeros(0, dtype=torch.int64, device=device),
-        )
-    return table.boxes.xyxy.to(device, torch.float32), table.labels.to(device)
-
-
-def _check_values(name: str, boxes: Tensor, labels: Tensor, num_classes: int) -> None:
+def _check_values(
+    name: str, boxes: Tensor, labels: Tensor, *, kind: AnyBoxKind, num_classes: int
+) -> None:
     # On a GPU this waits once per image; without it a wrong label is a device-side assert.
     wrong_label = (labels < 0) | (labels >= num_classes)
-    ordered = (boxes[:, 2:] >= boxes[:, :2]).all(-1)  # False for NaN
-    wrong_box = ~(ordered & torch.isfinite(boxes).all(-1))
+    wrong_box = ~(kind.in_order(boxes) & torch.isfinite(boxes).all(-1))
     if not bool((wrong_label | wrong_box).any()):
         return
     if bool(wrong_label.any()):
@@ -142,6 +121,6 @@ def _check_values(name: str, boxes: Tensor, labels: Tensor, num_classes: int) ->
         )
     row = int(torch.nonzero(wrong_box)[0])
     raise InvalidValueError(
-        f"{name}.boxes: expected finite x1 <= x2 and y1 <= y2, got {boxes[row].tolist()} in row "
-        f"{row}; run .validated() where the data is read"
+        f"{name}.boxes: expected {kind.sound}, got {boxes[row].tolist()} in row {row}; "
+        "run .validated() where the data is read"
     )

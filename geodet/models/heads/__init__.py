@@ -1,10 +1,21 @@
 """Heads: feature maps to proposals, boxes and masks. Tensors in, tensors out."""
 
-from geodet.models.heads.box import BoxDetections, BoxFeatures, BoxHead, BoxPredictor
+from geodet.models.heads.box import BoxHead, BoxPredictor
+from geodet.models.heads.box_features import BoxFeatures, ConvFcFeatures, StageFeatures
 from geodet.models.heads.mask import MaskHead
+from geodet.models.heads.mask_targets import mask_targets
 from geodet.models.heads.pooler import RoiPooler, assign_levels
+from geodet.models.heads.region_head import RegionHead, Regions
 from geodet.models.heads.roi_sampling import RoiSampler, SampledRois, rois_from_boxes
-from geodet.models.heads.rpn import RPN, ProposalBudget, Proposals, RPNHead, RPNOutput
+from geodet.models.heads.rpn import RPN, ProposalBudget, RPNHead, RPNOutput
+from geodet.models.heads.stages import (
+    BoxDetections,
+    FirstStage,
+    Proposals,
+    SecondStage,
+    TrainedBoxes,
+    TrainedProposals,
+)
 
 __all__ = [
     "RPN",
@@ -12,14 +23,23 @@ __all__ = [
     "BoxFeatures",
     "BoxHead",
     "BoxPredictor",
+    "ConvFcFeatures",
+    "FirstStage",
     "MaskHead",
     "ProposalBudget",
     "Proposals",
     "RPNHead",
     "RPNOutput",
+    "RegionHead",
+    "Regions",
     "RoiPooler",
     "RoiSampler",
     "SampledRois",
+    "SecondStage",
+    "StageFeatures",
+    "TrainedBoxes",
+    "TrainedProposals",
     "assign_levels",
+    "mask_targets",
     "rois_from_boxes",
 ]

@@ -1,83 +1,28 @@
 """Box head: class and refined box of every region.
 
-Letters: r regions over all images, c classes without background, d features per region.
+Letters: r regions over all images, c classes without background, d features per region, k numbers
+per box.
 Reference: Girshick 2015 (arXiv 1504.08083); Lin et al. 2017 (arXiv 1612.03144).
 """
 
 from collections.abc import Mapping, Sequence
 
-import attrs
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from geodet import ops
 from geodet.errors import CompositionError
-from geodet.models.box_coding import BoxCoder
+from geodet.models.box_coding import BoxCoder, Coder
+from geodet.models.box_kinds import UPRIGHT, AnyBoxKind
+from geodet.models.heads.box_features import BoxFeatures
 from geodet.models.heads.pooler import RoiPooler
-from geodet.models.heads.roi_sampling import RoiSampler, SampledRois
-from geodet.models.layers import (
-    ConvNorm,
-    NormFactory,
-    fill_c2_msra,
-    fill_c2_xavier,
-    fill_normal,
-)
-from geodet.models.losses import smooth_l1_loss
+from geodet.models.heads.roi_sampling import RoiSampler, SampledRois, rois_from_boxes
+from geodet.models.heads.stages import BoxDetections, SecondStage, TrainedBoxes
+from geodet.models.layers import fill_normal
+from geodet.models.losses import BoxLoss, SmoothL1
 from geodet.structures import ImageSize
 
-__all__ = ["BoxDetections", "BoxFeatures", "BoxHead", "BoxPredictor"]
-
-
-class BoxFeatures(nn.Module):
-    """3x3 convolutions, then fully connected layers, on a pooled region.
-
-    Args:
-        in_channels: channels of the region.
-        side: cells of the region along both sides.
-        conv_channels: channels of each convolution.
-        fc_features: features of each fully connected layer; at least one.
-        norm: after the convolutions.
-    Raises:
-        CompositionError: no fully connected layer.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        *,
-        side: int,
-        conv_channels: Sequence[int] = (),
-        fc_features: Sequence[int] = (1024, 1024),
-        norm: NormFactory | None = None,
-    ) -> None:
-        super().__init__()
-        if not fc_features:
-            raise CompositionError("BoxFeatures: expected at least one entry in fc_features")
-        self.in_channels = in_channels
-        self.side = side
-        self.out_features = fc_features[-1]
-        self.convs, self.fcs = nn.ModuleList(), nn.ModuleList()
-        for channels in conv_channels:
-            conv = ConvNorm(in_channels, channels, 3, norm=norm, activation=functional.relu_)
-            fill_c2_msra(conv)
-            self.convs.append(conv)
-            in_channels = channels
-        features = in_channels * side * side
-        for out_features in fc_features:
-            fc = nn.Linear(features, out_features)
-            fill_c2_xavier(fc)
-            self.fcs.append(fc)
-            features = out_features
-
-    def forward(self, pooled: Tensor) -> Tensor:
-        """[r, in_channels, side, side] -> [r, out_features]. Empty: r = 0 gives r = 0."""
-        for conv in self.convs:
-            pooled = conv(pooled)
-        features = pooled.flatten(1)
-        for fc in self.fcs:
-            features = functional.relu_(fc(features))
-        return features
+__all__ = ["BoxHead", "BoxPredictor"]
 
 
 class BoxPredictor(nn.Module):
@@ -87,15 +32,25 @@ class BoxPredictor(nn.Module):
         in_features: d.
         num_classes: c.
         class_agnostic: one box per region instead of one per class.
+        kind: of the boxes.
     """
 
-    def __init__(self, in_features: int, *, num_classes: int, class_agnostic: bool = False) -> None:
+    def __init__(
+        self,
+        in_features: int,
+        *,
+        num_classes: int,
+        class_agnostic: bool = False,
+        kind: AnyBoxKind = UPRIGHT,
+    ) -> None:
         super().__init__()
+        self.kind = kind
         self.in_features = in_features
         self.num_classes = num_classes
         self.class_agnostic = class_agnostic
         self.class_logits = nn.Linear(in_features, num_classes + 1)
-        self.deltas = nn.Linear(in_features, 4 * (1 if class_agnostic else num_classes))
+        boxes_per_region = 1 if class_agnostic else num_classes
+        self.deltas = nn.Linear(in_features, kind.columns * boxes_per_region)
         fill_normal(self.class_logits, std=0.01)
         fill_normal(self.deltas, std=0.001)
 
@@ -105,40 +60,25 @@ class BoxPredictor(nn.Module):
         Args:
             features: [r, d].
         Returns:
-            logits [r, c + 1], background last; deltas [r, c * 4] class by class, or [r, 4].
+            logits [r, c + 1], background last; deltas [r, c * k] class by class, or [r, k].
         Empty: r = 0 gives r = 0.
         """
         return self.class_logits(features), self.deltas(features)
 
 
-@attrs.frozen(eq=False)
-class BoxDetections:
-    """Final boxes of one image, by descending score.
-
-    Args:
-        boxes: [n, 4] xyxy inside the image, with area.
-        scores: [n] probabilities.
-        labels: [n] int64.
-    """
-
-    boxes: Tensor
-    scores: Tensor
-    labels: Tensor
-
-
-class BoxHead(nn.Module):
-    """Pooling, features, prediction, losses and selection of the second stage.
+class BoxHead(SecondStage):
+    """Final: pooling, features, prediction, losses and selection of the second stage.
 
     Args:
         pooler: regions to tensors.
         features: tensors to features.
         predictor: features to classes and boxes.
         roi_sampler: which regions to train on.
-        coder: offsets <-> boxes.
+        coder: offsets <-> boxes; None is `BoxCoder` with weights of 10, 10, 5, 5.
         score_threshold: detections must score above it.
         nms_threshold: IoU above which the worse of two detections of a class goes.
         max_detections: per image, over all classes.
-        smooth_l1_beta: of the box loss.
+        box_loss: of the foreground.
     Raises:
         CompositionError: pooler, features and predictor do not fit each other.
     """
@@ -150,50 +90,92 @@ class BoxHead(nn.Module):
         features: BoxFeatures,
         predictor: BoxPredictor,
         roi_sampler: RoiSampler,
-        coder: BoxCoder | None = None,
+        coder: Coder | None = None,
         score_threshold: float = 0.05,
         nms_threshold: float = 0.5,
         max_detections: int = 100,
-        smooth_l1_beta: float = 0.0,
+        box_loss: BoxLoss | None = None,
     ) -> None:
         super().__init__()
         if features.side != pooler.output_side:
             raise CompositionError(
-                f"BoxFeatures expects regions of {features.side} x {features.side}, RoiPooler "
-                f"gives {pooler.output_side} x {pooler.output_side}"
+                f"{type(features).__name__} expects regions of {features.side} x {features.side}, "
+                f"RoiPooler gives {pooler.output_side} x {pooler.output_side}"
             )
         if predictor.in_features != features.out_features:
             raise CompositionError(
-                f"BoxPredictor expects {predictor.in_features} features, BoxFeatures gives "
-                f"{features.out_features}"
+                f"BoxPredictor expects {predictor.in_features} features, "
+                f"{type(features).__name__} gives {features.out_features}"
             )
+        coder = BoxCoder((10.0, 10.0, 5.0, 5.0)) if coder is None else coder
+        box_loss = SmoothL1() if box_loss is None else box_loss
+        _check_kinds(pooler, predictor, coder)
+        box_loss.check_fits(coder, owner="BoxHead")
+        self.kind = coder.kind
+        self.num_classes = predictor.num_classes
+        self.strides = pooler.strides
+        self.in_channels = features.in_channels
+        self.map_channels = features.map_channels
+        self.map_side = features.map_side
         self.pooler = pooler
         self.features = features
         self.predictor = predictor
         self.roi_sampler = roi_sampler
-        self.coder = BoxCoder((10.0, 10.0, 5.0, 5.0)) if coder is None else coder
+        self.coder = coder
         self.score_threshold = score_threshold
         self.nms_threshold = nms_threshold
         self.max_detections = max_detections
-        self.smooth_l1_beta = smooth_l1_beta
-
-    @property
-    def num_classes(self) -> int:
-        """Classes without background."""
-        return self.predictor.num_classes
+        self.box_loss = box_loss
 
     def forward(self, features: Mapping[str, Tensor], rois: Tensor) -> tuple[Tensor, Tensor]:
         """Predict for every region.
 
         Args:
             features: name -> [b, channels, h, w].
-            rois: [r, 5] image index and xyxy.
+            rois: [r, 1 + k] image index and box.
         Returns:
             As `BoxPredictor`.
         Empty: r = 0 gives r = 0.
         """
-        logits, deltas = self.predictor(self.features(self.pooler(features, rois)))
-        return logits, deltas
+        return self._predict(self.maps(features, rois))
+
+    def maps(self, features: Mapping[str, Tensor], rois: Tensor) -> Tensor:
+        """See `SecondStage`."""
+        return self.features.maps(self.pooler(features, rois))
+
+    def learn(
+        self,
+        features: Mapping[str, Tensor],
+        proposals: Sequence[Tensor],
+        target_boxes: Sequence[Tensor],
+        target_labels: Sequence[Tensor],
+        *,
+        sizes: Sequence[ImageSize],
+        generator: torch.Generator | None = None,
+    ) -> TrainedBoxes:
+        """See `SecondStage`; losses and counts are those of `losses`."""
+        del sizes
+        sampled = self.roi_sampler(
+            proposals,
+            target_boxes,
+            target_labels,
+            kind=self.kind,
+            num_classes=self.num_classes,
+            generator=generator,
+        )
+        maps = self.maps(features, sampled.rois)
+        losses, counts = self.losses(*self._predict(maps), sampled)
+        return TrainedBoxes(sampled=sampled, maps=maps, losses=losses, counts=counts)
+
+    def detect(
+        self,
+        features: Mapping[str, Tensor],
+        proposals: Sequence[Tensor],
+        sizes: Sequence[ImageSize],
+    ) -> list[BoxDetections]:
+        """See `SecondStage`."""
+        logits, deltas = self(features, rois_from_boxes(proposals))
+        return self.select(logits, deltas, proposals, sizes)
 
     def losses(
         self, logits: Tensor, deltas: Tensor, sampled: SampledRois
@@ -202,10 +184,10 @@ class BoxHead(nn.Module):
 
         Args:
             logits: [r, c + 1].
-            deltas: [r, c * 4] or [r, 4].
+            deltas: [r, c * k] or [r, k].
             sampled: the r regions they were predicted for.
         Returns:
-            losses: "box_classes" (mean cross-entropy) and "box_deltas" (smooth L1 of the
+            losses: "box_classes" (mean cross-entropy) and "box_deltas" (of the
                 foreground, its sum divided by r: each region counts the same, whatever the
                 share of foreground).
             counts: "box_foreground" and "box_background" regions, int64 scalars.
@@ -216,11 +198,12 @@ class BoxHead(nn.Module):
         # The mean written out: of no regions it would be NaN.
         classes = functional.cross_entropy(logits.float(), sampled.labels, reduction="sum") / total
         positives = sampled.select(foreground)
-        chosen = deltas.unflatten(1, (-1, 4))[foreground]
+        chosen = deltas.unflatten(1, (-1, self.kind.columns))[foreground]
         rows = torch.arange(len(foreground), device=deltas.device)
         columns = torch.zeros_like(rows) if self.predictor.class_agnostic else positives.labels
-        wanted = self.coder.encode(positives.rois[:, 1:], positives.target_boxes)
-        boxes = smooth_l1_loss(chosen[rows, columns], wanted, beta=self.smooth_l1_beta)
+        boxes = self.box_loss(
+            self.coder, positives.rois[:, 1:], chosen[rows, columns], positives.target_boxes
+        )
         counts = {
             "box_foreground": torch.tensor(foreground.numel()),
             "box_background": torch.tensor(len(logits) - foreground.numel()),
@@ -243,15 +226,16 @@ class BoxHead(nn.Module):
 
         Args:
             logits: [r, c + 1].
-            deltas: [r, c * 4] or [r, 4].
-            proposals: per image [n, 4] xyxy that the predictions are for; r in all.
+            deltas: [r, c * k] or [r, k].
+            proposals: per image [n, k] that the predictions are for; r in all.
             sizes: true size of each image.
         Returns:
             Detections of each image; ties by region, then by class.
         Empty: an image without proposals has no detections.
         """
         scores = logits.float().softmax(dim=-1)[:, :-1]
-        boxes = self.coder.decode(torch.cat(list(proposals)), deltas).unflatten(1, (-1, 4))
+        boxes = self.coder.decode(torch.cat(list(proposals)), deltas)
+        boxes = boxes.unflatten(1, (-1, self.kind.columns))
         counts = [len(rows) for rows in proposals]
         return [
             self._select_in_image(image_scores, image_boxes, size)
@@ -262,17 +246,29 @@ class BoxHead(nn.Module):
 
     def _select_in_image(self, scores: Tensor, boxes: Tensor, size: ImageSize) -> BoxDetections:
         finite = torch.isfinite(boxes).all(-1).all(-1) & torch.isfinite(scores).all(-1)
-        limit = boxes.new_tensor([size.width, size.height] * 2)
-        boxes = boxes.clamp(min=0).minimum(limit)
+        boxes = self.kind.clip(boxes, boxes.new_tensor([size.width, size.height]))
         region, label = torch.nonzero(
             (scores > self.score_threshold) & finite[:, None], as_tuple=True
         )
         column = torch.zeros_like(label) if self.predictor.class_agnostic else label
         candidates, candidate_scores = boxes[region, column], scores[region, label]
-        kept = ops.batched_nms(candidates, candidate_scores, label, self.nms_threshold)
+        kept = self.kind.batched_nms(candidates, candidate_scores, label, self.nms_threshold)
         kept = kept[: self.max_detections]
-        sides = candidates[kept, 2:] - candidates[kept, :2]
-        kept = kept[(sides > 0).all(-1)]
+        kept = kept[(self.kind.sides(candidates[kept]) > 0).all(-1)]
         return BoxDetections(
             boxes=candidates[kept], scores=candidate_scores[kept], labels=label[kept]
         )
+
+    def _predict(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        logits, deltas = self.predictor(self.features.vectors(maps))
+        return logits, deltas
+
+
+def _check_kinds(pooler: RoiPooler, predictor: BoxPredictor, coder: Coder) -> None:
+    makers = {"RoiPooler": pooler.kind, "BoxPredictor": predictor.kind}
+    for name, kind in makers.items():
+        if kind != coder.kind:
+            raise CompositionError(
+                f"{name} is made for {kind.structure.__name__}, {type(coder).__name__} for "
+                f"{coder.kind.structure.__name__}; give both the same kind"
+            )

@@ -3,96 +3,122 @@
 Reference: He et al. 2017 (arXiv 1703.06870).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from geodet.errors import CompositionError
+from geodet.models.heads.mask_targets import mask_targets
 from geodet.models.heads.pooler import RoiPooler
+from geodet.models.heads.region_head import RegionHead, Regions
 from geodet.models.layers import ConvNorm, NormFactory, fill_c2_msra, fill_normal
+from geodet.structures import Boxes, ImageSize, Masks, RoiMasks, RotatedBoxes
 
 __all__ = ["MaskHead"]
 
 
-class MaskHead(nn.Module):
-    """3x3 convolutions, upsampling by 2, one map of logits per class.
+class MaskHead(RegionHead[Masks]):
+    """Final: 3x3 convolutions, upsampling by 2, one map of logits per class.
 
     Letters: r regions, s = `side`, the cells of a mask along both sides.
 
     Args:
-        pooler: regions to tensors.
-        in_channels: channels of the maps pooled from.
-        conv_channels: channels of each convolution; the upsampling keeps the last.
+        pooler: regions to tensors; None reads the maps of the box head instead.
+        in_channels: channels of what it reads.
+        in_side: cells of what it reads along both sides; None is the pooler's.
+        conv_channels: channels of each convolution.
+        upsampled_channels: channels after the upsampling; None is those of the last convolution.
         num_classes: classes without background.
         norm: after the convolutions; not after the upsampling.
         class_agnostic: one mask per region instead of one per class.
     Raises:
-        CompositionError: no convolution.
+        CompositionError: neither convolutions nor upsampled_channels, or pooler and in_side do
+            not fit each other.
     """
 
     def __init__(
         self,
         *,
-        pooler: RoiPooler,
+        pooler: RoiPooler | None,
         in_channels: int,
         num_classes: int,
+        in_side: int | None = None,
         conv_channels: Sequence[int] = (256, 256, 256, 256),
+        upsampled_channels: int | None = None,
         norm: NormFactory | None = None,
         class_agnostic: bool = False,
     ) -> None:
         super().__init__()
-        if not conv_channels:
-            raise CompositionError("MaskHead: expected at least one entry in conv_channels")
+        if upsampled_channels is None:
+            if not conv_channels:
+                raise CompositionError(
+                    "MaskHead: expected at least one entry in conv_channels, or upsampled_channels"
+                )
+            upsampled_channels = conv_channels[-1]
+        self.in_side = _in_side(pooler, in_side)
         self.pooler = pooler
         self.in_channels = in_channels
         self.num_classes = num_classes
         self.class_agnostic = class_agnostic
-        self.side = 2 * pooler.output_side
+        self.side = 2 * self.in_side
         self.convs = nn.Sequential()
         for channels in conv_channels:
             conv = ConvNorm(in_channels, channels, 3, norm=norm, activation=functional.relu_)
             fill_c2_msra(conv)
             self.convs.append(conv)
             in_channels = channels
-        self.deconv = nn.ConvTranspose2d(in_channels, in_channels, 2, stride=2)
-        self.predictor = nn.Conv2d(in_channels, 1 if class_agnostic else num_classes, 1)
+        self.deconv = nn.ConvTranspose2d(in_channels, upsampled_channels, 2, stride=2)
+        self.predictor = nn.Conv2d(upsampled_channels, 1 if class_agnostic else num_classes, 1)
         fill_c2_msra(self.deconv)
         fill_normal(self.predictor, std=0.001)
 
-    def forward(self, features: Mapping[str, Tensor], rois: Tensor) -> Tensor:
+    def forward(self, maps: Tensor) -> Tensor:
         """Predict for every region.
 
         Args:
-            features: name -> [b, in_channels, h, w].
-            rois: [r, 5] image index and xyxy.
+            maps: [r, in_channels, in_side, in_side].
         Returns:
             Logits [r, classes, s, s], or [r, 1, s, s] when class-agnostic.
         Empty: r = 0 gives r = 0.
         """
-        upsampled = functional.relu_(self.deconv(self.convs(self.pooler(features, rois))))
+        upsampled = functional.relu_(self.deconv(self.convs(maps)))
         logits: Tensor = self.predictor(upsampled)
         return logits
 
-    def losses(self, logits: Tensor, labels: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Binary cross-entropy of each region's own class.
+    def losses(
+        self, regions: Regions, truth: Sequence[Masks | None], rows: Tensor
+    ) -> dict[str, Tensor]:
+        """Binary cross-entropy of each region's own class, as "masks": the mean over all cells.
+
+        Args and Empty: see `RegionHead`.
+        """
+        logits = self(self.read(regions))
+        wanted = mask_targets(truth, rows, regions.rois, self.side)
+        return {"masks": self.loss_of(logits, regions.labels, wanted)}
+
+    def predict(self, regions: Regions) -> Tensor:
+        """Probabilities [r, s, s] of each region's own class."""
+        return self.select(self(self.read(regions)), regions.labels)
+
+    def column(self, predicted: Tensor, boxes: Boxes | RotatedBoxes, size: ImageSize) -> RoiMasks:
+        """Soft masks in their boxes."""
+        return RoiMasks(predicted, boxes=boxes, image_size=size)  # type: ignore[arg-type]
+
+    def loss_of(self, logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
+        """Mean binary cross-entropy of logits [r, classes, s, s] at labels [r] int64.
 
         Args:
-            logits: of `forward`, of foreground regions only.
+            logits: of `forward`.
             labels: [r] int64 class.
             targets: [r, s, s] bool.
-        Returns:
-            "masks": the mean over regions and cells.
-        Empty: r = 0 gives 0 with gradients of 0 for every parameter, so that distributed
-            training, which waits for all of them, goes on.
+        Empty: r = 0 gives 0 with gradients of 0.
         """
         if len(logits) == 0:
-            return {"masks": logits.sum() * 0.0}
+            return logits.sum() * 0.0
         chosen = self._of_class(logits, labels)
-        return {
-            "masks": functional.binary_cross_entropy_with_logits(chosen.float(), targets.float())
-        }
+        return functional.binary_cross_entropy_with_logits(chosen.float(), targets.float())
 
     def select(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Probabilities of each region's own class.
@@ -109,3 +135,16 @@ class MaskHead(nn.Module):
     def _of_class(self, logits: Tensor, labels: Tensor) -> Tensor:
         rows = torch.arange(len(labels), device=labels.device)
         return logits[rows, torch.zeros_like(labels) if self.class_agnostic else labels]
+
+
+def _in_side(pooler: RoiPooler | None, in_side: int | None) -> int:
+    if pooler is None:
+        if in_side is None:
+            raise CompositionError("MaskHead: expected in_side, or a pooler that has it")
+        return in_side
+    if in_side not in (None, pooler.output_side):
+        raise CompositionError(
+            f"MaskHead reads regions of {in_side} x {in_side}, RoiPooler gives "
+            f"{pooler.output_side} x {pooler.output_side}"
+        )
+    return pooler.output_side

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from geodet import ops
 from geodet.errors import CompositionError
+from geodet.models.box_kinds import UPRIGHT, AnyBoxKind
 
 __all__ = ["RoiPooler", "assign_levels"]
 
 
 def assign_levels(
-    boxes: Tensor,
+    areas: Tensor,
     *,
     lowest: int,
     highest: int,
@@ -22,7 +22,7 @@ def assign_levels(
     """Pyramid level that suits each box: one level up for every doubling of its size.
 
     Args:
-        boxes: [n, 4] xyxy in pixels.
+        areas: [n] of the boxes, in square pixels.
         lowest: log2 of the finest stride.
         highest: log2 of the coarsest stride.
         canonical_size: square root of the area that belongs on `canonical_level`.
@@ -32,8 +32,7 @@ def assign_levels(
     Empty: n = 0 gives [0].
     Reference: Lin et al. 2017 (arXiv 1612.03144), equation 1; 1e-8 as in Detectron2.
     """
-    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    levels = torch.floor(canonical_level + torch.log2(area.sqrt() / canonical_size + 1e-8))
+    levels = torch.floor(canonical_level + torch.log2(areas.sqrt() / canonical_size + 1e-8))
     return levels.clamp(lowest, highest).to(torch.int64)
 
 
@@ -46,6 +45,7 @@ class RoiPooler(nn.Module):
         sampling_ratio: samples per cell and axis; 0 is as many as the cell has pixels.
         canonical_size: see `assign_levels`.
         canonical_level: see `assign_levels`.
+        kind: of the regions.
     Raises:
         CompositionError: the strides are no pyramid.
     Reference: He et al. 2017 (arXiv 1703.06870), section 3, with half-pixel alignment.
@@ -59,6 +59,7 @@ class RoiPooler(nn.Module):
         sampling_ratio: int = 0,
         canonical_size: float = 224.0,
         canonical_level: int = 4,
+        kind: AnyBoxKind = UPRIGHT,
     ) -> None:
         super().__init__()
         values = list(strides.values())
@@ -75,13 +76,14 @@ class RoiPooler(nn.Module):
         self.sampling_ratio = sampling_ratio
         self.canonical_size = canonical_size
         self.canonical_level = canonical_level
+        self.kind = kind
 
     def forward(self, features: Mapping[str, Tensor], rois: Tensor) -> Tensor:
         """Pool every region.
 
         Args:
             features: name -> [b, c, h, w], the names in `strides` among them.
-            rois: [r, 5] image index, x1, y1, x2, y2 in input pixels.
+            rois: [r, 1 + columns of `kind`] image index, then the box in input pixels.
         Returns:
             [r, c, output_side, output_side] float32.
         Empty: r = 0 gives r = 0, still part of the graph of every map.
@@ -89,7 +91,7 @@ class RoiPooler(nn.Module):
         lowest = min(self.strides.values()).bit_length() - 1
         highest = max(self.strides.values()).bit_length() - 1
         levels = assign_levels(
-            rois[:, 1:],
+            self.kind.area(rois[:, 1:]),
             lowest=lowest,
             highest=highest,
             canonical_size=self.canonical_size,
@@ -100,13 +102,12 @@ class RoiPooler(nn.Module):
             chosen = torch.nonzero(levels == stride.bit_length() - 1).flatten()
             rows.append(chosen)
             pooled.append(
-                ops.roi_align(
+                self.kind.roi_align(
                     features[name].float(),
                     rois[chosen],
-                    (self.output_side, self.output_side),
+                    self.output_side,
                     spatial_scale=1.0 / stride,
                     sampling_ratio=self.sampling_ratio,
-                    aligned=True,
                 )
             )
         # The inverse permutation puts each region back where it came from.
@@ -115,7 +116,8 @@ class RoiPooler(nn.Module):
     def extra_repr(self) -> str:
         """Numbers shown by `print(model)`."""
         levels = ", ".join(f"{name}: 1/{stride}" for name, stride in self.strides.items())
+        boxes = self.kind.structure.__name__
         samples = self.sampling_ratio or "adaptive"
-        return f"{levels}, side={self.output_side}, sampling={samples}, " + (
+        return f"{boxes}, {levels}, side={self.output_side}, sampling={samples}, " + (
             f"canonical={self.canonical_size:g} at 2**{self.canonical_level}"
         )

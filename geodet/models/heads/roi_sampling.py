@@ -6,10 +6,11 @@ import attrs
 import torch
 from torch import Tensor
 
-from geodet import ops
 from geodet.models.assignment import Matcher
+from geodet.models.box_kinds import AnyBoxKind
 from geodet.models.sampling import BalancedSampler
 
+# Letters: k numbers per box, 4 upright, 5 rotated.
 __all__ = ["RoiSampler", "SampledRois", "rois_from_boxes"]
 
 
@@ -17,9 +18,9 @@ def rois_from_boxes(boxes: Sequence[Tensor]) -> Tensor:
     """Boxes per image to one table of regions.
 
     Args:
-        boxes: per image [n, 4] xyxy; at least one image.
+        boxes: per image [n, k]; at least one image.
     Returns:
-        [r, 5] image index, x1, y1, x2, y2; images in order.
+        [r, 1 + k] image index, box; images in order.
     Empty: images without boxes add no rows.
     """
     index = torch.cat([box.new_full((len(box), 1), float(i)) for i, box in enumerate(boxes)])
@@ -31,9 +32,9 @@ class SampledRois:
     """Regions to train on, with their targets.
 
     Args:
-        rois: [r, 5] image index and xyxy.
+        rois: [r, 1 + k] image index and box.
         labels: [r] int64 class, or the number of classes for background.
-        target_boxes: [r, 4] xyxy of the matched ground truth; of background the region itself.
+        target_boxes: [r, k], the matched ground truth; of background the region itself.
         target_indices: [r] int64 row of the matched ground truth in its image; of background 0.
     """
 
@@ -74,15 +75,17 @@ class RoiSampler:
         target_boxes: Sequence[Tensor],
         target_labels: Sequence[Tensor],
         *,
+        kind: AnyBoxKind,
         num_classes: int,
         generator: torch.Generator | None = None,
     ) -> SampledRois:
         """Draw the regions of a batch; positives come first within each image.
 
         Args:
-            proposals: per image [n, 4] xyxy.
-            target_boxes: per image [g, 4] xyxy.
+            proposals: per image [n, k].
+            target_boxes: per image [g, k].
             target_labels: per image [g] int64 in 0..num_classes-1.
+            kind: of the boxes.
             num_classes: also the label of background.
             generator: source of randomness; None is torch's global one.
         Returns:
@@ -97,7 +100,7 @@ class RoiSampler:
             candidates = (
                 torch.cat([image_proposals, truth]) if self.append_targets else image_proposals
             )
-            targets, kinds = self.matcher(ops.pairwise_box_iou(truth, candidates))
+            targets, kinds = self.matcher(kind.pairwise_iou(truth, candidates))
             positive, negative = self.sampler(kinds, generator=generator)
             boxes.append(candidates[torch.cat([positive, negative])])
             matched.append(torch.cat([truth[targets[positive]], candidates[negative]]))

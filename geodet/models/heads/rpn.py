@@ -1,6 +1,6 @@
 """Region proposal network.
 
-Letters: b images, a anchors of an image over all levels, k anchors per cell.
+Letters: b images, a anchors of an image over all levels, k anchors per cell, c numbers per box.
 Reference: Ren et al. 2015 (arXiv 1506.01497).
 """
 
@@ -11,17 +11,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from geodet import ops
 from geodet.errors import CompositionError
 from geodet.models.anchors import AnchorGenerator
 from geodet.models.assignment import Matcher
-from geodet.models.box_coding import BoxCoder
+from geodet.models.box_coding import BoxCoder, Coder
+from geodet.models.box_kinds import UPRIGHT, AnyBoxKind
+from geodet.models.heads.stages import FirstStage, Proposals, TrainedProposals
 from geodet.models.layers import ConvNorm, fill_normal
-from geodet.models.losses import smooth_l1_loss
+from geodet.models.losses import BoxLoss, SmoothL1
 from geodet.models.sampling import BalancedSampler
 from geodet.structures import ImageSize
 
-__all__ = ["RPN", "ProposalBudget", "Proposals", "RPNHead", "RPNOutput"]
+__all__ = ["RPN", "ProposalBudget", "RPNHead", "RPNOutput"]
 
 
 class RPNHead(nn.Module):
@@ -31,10 +32,19 @@ class RPNHead(nn.Module):
         in_channels: channels of every map it reads.
         anchors_per_location: k.
         num_convs: 3x3 convolutions before the two predictors.
+        kind: of the anchors.
     """
 
-    def __init__(self, in_channels: int, *, anchors_per_location: int, num_convs: int = 1) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        anchors_per_location: int,
+        num_convs: int = 1,
+        kind: AnyBoxKind = UPRIGHT,
+    ) -> None:
         super().__init__()
+        self.kind = kind
         self.in_channels = in_channels
         self.anchors_per_location = anchors_per_location
         self.convs = nn.Sequential(
@@ -44,7 +54,7 @@ class RPNHead(nn.Module):
             )
         )
         self.objectness = nn.Conv2d(in_channels, anchors_per_location, 1)
-        self.deltas = nn.Conv2d(in_channels, anchors_per_location * 4, 1)
+        self.deltas = nn.Conv2d(in_channels, anchors_per_location * kind.columns, 1)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 fill_normal(layer, std=0.01)
@@ -55,12 +65,12 @@ class RPNHead(nn.Module):
         Args:
             features: [b, in_channels, h, w].
         Returns:
-            logits [b, h * w * k] and deltas [b, h * w * k, 4], in the order of the anchors.
+            logits [b, h * w * k] and deltas [b, h * w * k, c], in the order of the anchors.
         Empty: b = 0 gives b = 0.
         """
         features = self.convs(features)
-        # [b, k * 4, h, w] -> [b, h, w, k, 4]
-        deltas = self.deltas(features).unflatten(1, (-1, 4)).permute(0, 3, 4, 1, 2)
+        # [b, k * c, h, w] -> [b, h, w, k, c]
+        deltas = self.deltas(features).unflatten(1, (-1, self.kind.columns)).permute(0, 3, 4, 1, 2)
         logits = self.objectness(features).permute(0, 2, 3, 1)
         return logits.flatten(1), deltas.flatten(1, 3)
 
@@ -83,9 +93,9 @@ class RPNOutput:
     """Raw predictions for a batch.
 
     Args:
-        anchors: per level [a_l, 4] xyxy.
+        anchors: per level [a_l, c].
         logits: per level [b, a_l].
-        deltas: per level [b, a_l, 4].
+        deltas: per level [b, a_l, c].
     """
 
     anchors: list[Tensor]
@@ -93,20 +103,7 @@ class RPNOutput:
     deltas: list[Tensor]
 
 
-@attrs.frozen(eq=False)
-class Proposals:
-    """Boxes of one image that may hold an object, best first.
-
-    Args:
-        boxes: [n, 4] xyxy inside the image.
-        logits: [n] raw objectness.
-    """
-
-    boxes: Tensor
-    logits: Tensor
-
-
-class RPN(nn.Module):
+class RPN(FirstStage):
     """Anchors, their predictions, their losses and the selection of proposals.
 
     Args:
@@ -117,10 +114,10 @@ class RPN(nn.Module):
         sampler: which anchors count in the losses.
         train_budget: proposals that the box head trains on.
         test_budget: proposals that it predicts from.
-        coder: offsets <-> boxes.
+        coder: offsets <-> boxes; None is `BoxCoder` with weights of 1.
         nms_threshold: IoU above which the worse of two proposals of a level goes.
         min_size: a proposal with a side not longer than this goes.
-        smooth_l1_beta: of the box loss.
+        box_loss: of the positives.
     Raises:
         CompositionError: head, anchors and levels do not fit each other.
     """
@@ -135,10 +132,10 @@ class RPN(nn.Module):
         sampler: BalancedSampler,
         train_budget: ProposalBudget,
         test_budget: ProposalBudget,
-        coder: BoxCoder | None = None,
+        coder: Coder | None = None,
         nms_threshold: float = 0.7,
         min_size: float = 0.0,
-        smooth_l1_beta: float = 0.0,
+        box_loss: BoxLoss | None = None,
     ) -> None:
         super().__init__()
         if head.anchors_per_location != anchors.anchors_per_location:
@@ -151,6 +148,13 @@ class RPN(nn.Module):
                 f"RPN reads {len(levels)} levels {list(levels)}, AnchorGenerator has strides for "
                 f"{len(anchors.strides)}: {list(anchors.strides)}"
             )
+        coder = BoxCoder() if coder is None else coder
+        box_loss = SmoothL1() if box_loss is None else box_loss
+        _check_kinds(head, anchors, coder)
+        box_loss.check_fits(coder, owner="RPN")
+        self.kind = coder.kind
+        self.in_channels = head.in_channels
+        self.strides = dict(zip(levels, anchors.strides, strict=True))
         self.head = head
         self.anchors = anchors
         self.levels = tuple(levels)
@@ -158,10 +162,10 @@ class RPN(nn.Module):
         self.sampler = sampler
         self.train_budget = train_budget
         self.test_budget = test_budget
-        self.coder = BoxCoder() if coder is None else coder
+        self.coder = coder
         self.nms_threshold = nms_threshold
         self.min_size = min_size
-        self.smooth_l1_beta = smooth_l1_beta
+        self.box_loss = box_loss
 
     def forward(self, features: Mapping[str, Tensor]) -> RPNOutput:
         """Predict for every anchor of every level.
@@ -180,6 +184,26 @@ class RPN(nn.Module):
             deltas=[deltas for _, deltas in predictions],
         )
 
+    def learn(
+        self,
+        features: Mapping[str, Tensor],
+        sizes: Sequence[ImageSize],
+        target_boxes: Sequence[Tensor],
+        *,
+        generator: torch.Generator | None = None,
+    ) -> TrainedProposals:
+        """See `FirstStage`; losses and counts are those of `losses`."""
+        output = self(features)
+        losses, counts = self.losses(output, target_boxes, generator=generator)
+        proposals = self.select(output, sizes, self.train_budget)
+        return TrainedProposals(proposals=proposals, losses=losses, counts=counts)
+
+    def propose(
+        self, features: Mapping[str, Tensor], sizes: Sequence[ImageSize]
+    ) -> list[Proposals]:
+        """See `FirstStage`."""
+        return self.select(self(features), sizes, self.test_budget)
+
     def losses(
         self,
         output: RPNOutput,
@@ -191,25 +215,26 @@ class RPN(nn.Module):
 
         Args:
             output: of `forward`, for b images.
-            target_boxes: b ground truths [g, 4] xyxy.
+            target_boxes: b ground truths [g, c].
             generator: source of the sampling; None is torch's global one.
         Returns:
-            losses: "rpn_objectness" (binary cross-entropy) and "rpn_boxes" (smooth L1 of the
+            losses: "rpn_objectness" (binary cross-entropy) and "rpn_boxes" (of the
                 positives), each a sum divided by sampler.count * b.
             counts: "rpn_positive" and "rpn_negative" anchors sampled, int64 scalars.
         Empty: an image without ground truth has negatives only.
         """
         anchors = torch.cat(output.anchors)
         logits = torch.cat(output.logits, dim=1)  # [b, a]
-        deltas = torch.cat(output.deltas, dim=1)  # [b, a, 4]
-        positive, negative, wanted = [], [], []
+        deltas = torch.cat(output.deltas, dim=1)  # [b, a, c]
+        positive, negative, references, wanted = [], [], [], []
         with torch.no_grad():
             for i, boxes in enumerate(target_boxes):
-                targets, labels = self.matcher(ops.pairwise_box_iou(boxes, anchors))
+                targets, labels = self.matcher(self.kind.pairwise_iou(boxes, anchors))
                 chosen, rejected = self.sampler(labels, generator=generator)
                 positive.append(chosen + i * len(anchors))
                 negative.append(rejected + i * len(anchors))
-                wanted.append(self.coder.encode(anchors[chosen], boxes[targets[chosen]]))
+                references.append(anchors[chosen])
+                wanted.append(boxes[targets[chosen]])
             positives, negatives = torch.cat(positive), torch.cat(negative)
         flat_logits = logits.flatten().float()
         objectness = functional.binary_cross_entropy_with_logits(
@@ -217,8 +242,11 @@ class RPN(nn.Module):
             torch.cat([torch.ones_like(positives), torch.zeros_like(negatives)]).float(),
             reduction="sum",
         )
-        boxes_loss = smooth_l1_loss(
-            deltas.flatten(0, 1)[positives], torch.cat(wanted), beta=self.smooth_l1_beta
+        boxes_loss = self.box_loss(
+            self.coder,
+            torch.cat(references),
+            deltas.flatten(0, 1)[positives],
+            torch.cat(wanted),
         )
         normaliser = self.sampler.count * len(target_boxes)
         losses = {
@@ -252,17 +280,14 @@ class RPN(nn.Module):
         boxes, logits, groups = self._best_of_levels(output, budget.before_nms)
         finite = torch.isfinite(boxes).all(-1) & torch.isfinite(logits)
         limits = torch.tensor(
-            [[size.width, size.height] * 2 for size in sizes],
-            dtype=boxes.dtype,
-            device=boxes.device,
+            [[size.width, size.height] for size in sizes], dtype=boxes.dtype, device=boxes.device
         )
-        boxes = boxes.clamp(min=0).minimum(limits[:, None])
-        sides = boxes[..., 2:] - boxes[..., :2]
-        usable = finite & (sides > self.min_size).all(-1)
+        boxes = self.kind.clip(boxes, limits[:, None])
+        usable = finite & (self.kind.sides(boxes) > self.min_size).all(-1)
         proposals = []
         for i in range(len(sizes)):
             rows = torch.nonzero(usable[i]).flatten()
-            kept = ops.batched_nms(
+            kept = self.kind.batched_nms(
                 boxes[i, rows], logits[i, rows], groups[rows], self.nms_threshold
             )
             rows = rows[kept[: budget.after_nms]]
@@ -270,7 +295,7 @@ class RPN(nn.Module):
         return proposals
 
     def _best_of_levels(self, output: RPNOutput, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Decoded boxes [b, n, 4], logits [b, n] and levels [n] of the best anchors."""
+        """Decoded boxes [b, n, c], logits [b, n] and levels [n] of the best anchors."""
         boxes, logits, groups = [], [], []
         for level, (anchors, level_logits, deltas) in enumerate(
             zip(output.anchors, output.logits, output.deltas, strict=True)
@@ -281,7 +306,18 @@ class RPN(nn.Module):
             )
             order = scores.argsort(dim=1, descending=True, stable=True)[:, :count]
             logits.append(scores.gather(1, order))
-            chosen = deltas.gather(1, order[..., None].expand(-1, -1, 4))
+            chosen = deltas.gather(1, order[..., None].expand(-1, -1, self.kind.columns))
             boxes.append(self.coder.decode(anchors[order], chosen))
             groups.append(order.new_full((order.shape[1],), level))
         return torch.cat(boxes, dim=1), torch.cat(logits, dim=1), torch.cat(groups)
+
+
+def _check_kinds(head: RPNHead, anchors: AnchorGenerator, coder: Coder) -> None:
+    makers = {"RPNHead": head.kind, "AnchorGenerator": anchors.kind}
+    for name, kind in makers.items():
+        if kind != coder.kind:
+            raise CompositionError(
+                f"{name} is made for {kind.structure.__name__}, {type(coder).__name__} for "
+                f"{coder.kind.structure.__name__}; AnchorGenerator takes angles for rotated "
+                "anchors, RPNHead their kind"
+            )

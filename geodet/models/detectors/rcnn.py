@@ -1,0 +1,209 @@
+"""Detectors in two stages: Fast, Faster, Mask, Keypoint and Cascade R-CNN, one class.
+
+Reference: Ren et al. 2015 (arXiv 1506.01497); with FPN Lin et al. 2017 (arXiv 1612.03144); with
+masks He et al. 2017 (arXiv 1703.06870).
+"""
+
+from collections.abc import Sequence
+from typing import overload
+
+import attrs
+from torch import Tensor, nn
+
+from geodet.models.detectors.fit import (
+    check_first_stage,
+    check_preprocess,
+    check_region_head,
+    check_second_stage,
+)
+from geodet.models.detectors.region_columns import region_column, region_losses, regions_of
+from geodet.models.detectors.targets import targets_from_instances
+from geodet.models.features import Backbone, check_feature_maps
+from geodet.models.heads import FirstStage, RegionHead, SecondStage
+from geodet.models.preprocess import Preprocess
+from geodet.structures import ImageList, ImageSize, Instances, Keypoints, Masks
+
+__all__ = ["RCNN"]
+
+
+class RCNN(nn.Module):
+    """Final: proposes regions, classifies them, and looks closer at what it found.
+
+    Training draws anchors and regions from torch's global random generator of the model's
+    device: `torch.manual_seed` makes it repeatable.
+
+    Args:
+        preprocess: images to the network's input.
+        backbone: input to feature maps.
+        proposals: feature maps to regions.
+        box_head: regions to boxes and classes.
+        mask_head: boxes to masks.
+        keypoint_head: boxes to keypoints.
+    Attributes:
+        num_classes: classes without background.
+        kind: of the boxes, upright or rotated.
+        counts: how many anchors and regions the last losses were made of, by name; for logging.
+            A long run of steps without "rpn_positive" means that anchors do not suit the data.
+    Raises:
+        CompositionError: two parts do not fit each other; names both.
+    """
+
+    def __init__(
+        self,
+        *,
+        preprocess: Preprocess,
+        backbone: Backbone,
+        proposals: FirstStage,
+        box_head: SecondStage,
+        mask_head: RegionHead[Masks] | None = None,
+        keypoint_head: RegionHead[Keypoints] | None = None,
+    ) -> None:
+        super().__init__()
+        check_preprocess(preprocess, backbone)
+        check_first_stage(proposals, backbone)
+        check_second_stage(box_head, proposals, backbone)
+        for head in (mask_head, keypoint_head):
+            if head is not None:
+                check_region_head(head, box_head, backbone)
+        self.preprocess = preprocess
+        self.backbone = backbone
+        self.proposals = proposals
+        self.box_head = box_head
+        self.mask_head = mask_head
+        self.keypoint_head = keypoint_head
+        self.num_classes = box_head.num_classes
+        self.kind = box_head.kind
+        self.counts: dict[str, Tensor] = {}
+
+    @overload
+    def forward(
+        self, images: Sequence[Tensor], targets: Sequence[Instances]
+    ) -> dict[str, Tensor]: ...
+    @overload
+    def forward(self, images: Sequence[Tensor], targets: None = None) -> list[Instances]: ...
+
+    def forward(
+        self, images: Sequence[Tensor], targets: Sequence[Instances] | None = None
+    ) -> dict[str, Tensor] | list[Instances]:
+        """Losses when targets are given, detections when not; `self.training` decides nothing.
+
+        Args:
+            images: [c, h, w] each, RGB, 0..255, uint8 or floating-point.
+            targets: per image boxes of the model's kind and labels; masks and keypoints for
+                the heads that learn them.
+        Returns:
+            Losses, scalars to be summed: those of the proposals ("rpn_objectness", "rpn_boxes"),
+            of the box head ("box_classes", "box_deltas") and of each further head ("masks",
+            "keypoints"). Or per image boxes, labels, scores and a column of each further head,
+            in pixels of the image as given, by descending score.
+        Raises:
+            DtypeError, InvalidValueError, ShapeError: an image or target is not as described;
+                names its position.
+        Empty: images without objects train as negatives; an image may have no detection.
+        """
+        batch = self.preprocess(images)
+        return self._detect(batch) if targets is None else self._losses(batch, targets)
+
+    def predict_in_boxes(
+        self, images: Sequence[Tensor], instances: Sequence[Instances]
+    ) -> list[Instances]:
+        """Masks and keypoints of boxes that are known: merged, tracked or corrected ones.
+
+        Args:
+            images: as in `forward`.
+            instances: per image boxes of the model's kind and labels, in pixels of the image.
+        Returns:
+            The same rows, on the model's device, with a column of each further head.
+        Raises:
+            DtypeError: boxes of another kind, or no labels; names the image.
+        Empty: images without rows keep none.
+        """
+        batch = self.preprocess(images)
+        device = batch.tensor.device
+        return self._look_closer(self._features(batch), [table.to(device) for table in instances])
+
+    def _losses(self, batch: ImageList, targets: Sequence[Instances]) -> dict[str, Tensor]:
+        truth = targets_from_instances(
+            targets,
+            batch.sizes,
+            kind=self.kind,
+            num_classes=self.num_classes,
+            masks=self.mask_head is not None,
+            keypoints=self.keypoint_head is not None,
+            device=batch.tensor.device,
+        )
+        features = self._features(batch)
+        first = self.proposals.learn(features, batch.sizes, truth.boxes)
+        second = self.box_head.learn(
+            features,
+            [found.boxes for found in first.proposals],
+            truth.boxes,
+            truth.labels,
+            sizes=batch.sizes,
+        )
+        self.counts = first.counts | second.counts
+        losses = first.losses | second.losses
+        if self.mask_head is not None:
+            losses |= region_losses(
+                self.mask_head,
+                features,
+                second.sampled,
+                truth.masks,
+                num_classes=self.num_classes,
+                maps=second.maps,
+            )
+        if self.keypoint_head is not None:
+            losses |= region_losses(
+                self.keypoint_head,
+                features,
+                second.sampled,
+                truth.keypoints,
+                num_classes=self.num_classes,
+                maps=second.maps,
+            )
+        return losses
+
+    def _detect(self, batch: ImageList) -> list[Instances]:
+        features = self._features(batch)
+        found = self.proposals.propose(features, batch.sizes)
+        detections = self.box_head.detect(
+            features, [proposals.boxes for proposals in found], batch.sizes
+        )
+        instances = [
+            Instances(
+                size,
+                boxes=self.kind.wrap(rows.boxes),
+                labels=rows.labels,
+                scores=rows.scores,
+            )
+            for size, rows in zip(batch.sizes, detections, strict=True)
+        ]
+        return self._look_closer(features, instances)
+
+    def _look_closer(
+        self, features: dict[str, Tensor], instances: list[Instances]
+    ) -> list[Instances]:
+        heads = [head for head in (self.mask_head, self.keypoint_head) if head is not None]
+        if not heads:
+            return instances
+        regions = regions_of(instances, features, self.kind)
+        if any(head.pooler is None for head in heads):
+            regions = attrs.evolve(regions, maps=self.box_head.maps(features, regions.rois))
+        if self.mask_head is not None:
+            masks = region_column(self.mask_head, regions, instances)
+            instances = [
+                table.with_(masks=column) for table, column in zip(instances, masks, strict=True)
+            ]
+        if self.keypoint_head is not None:
+            points = region_column(self.keypoint_head, regions, instances)
+            instances = [
+                table.with_(keypoints=column)
+                for table, column in zip(instances, points, strict=True)
+            ]
+        return instances
+
+    def _features(self, batch: ImageList) -> dict[str, Tensor]:
+        features: dict[str, Tensor] = self.backbone(batch.tensor)
+        height, width = batch.tensor.shape[-2:]
+        check_feature_maps(features, self.backbone.feature_specs, ImageSize(height, width))
+        return features

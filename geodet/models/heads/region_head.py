@@ -1,0 +1,88 @@
+"""What a head does that predicts in every region, beside its box: masks, keypoints."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Generic, TypeVar
+
+import attrs
+from torch import Tensor, nn
+
+from geodet.errors import ShapeError
+from geodet.models.heads.pooler import RoiPooler
+from geodet.structures import Boxes, ImageSize, Keypoints, Masks, RotatedBoxes
+
+__all__ = ["RegionHead", "Regions"]
+
+ColumnT = TypeVar("ColumnT", Masks, Keypoints)
+
+
+@attrs.frozen(eq=False)
+class Regions:
+    """Regions of a batch, and where their content is read.
+
+    Letters: r regions over all images, k numbers per box.
+
+    Args:
+        features: name -> [b, c, h, w], all maps of the backbone.
+        rois: [r, 1 + k] image index and box; images in ascending order.
+        labels: [r] int64 class.
+        maps: [r, c, s, s], what the box head made of these regions before it turned them into
+            vectors; None unless a head without pooler asks for them.
+    """
+
+    features: Mapping[str, Tensor]
+    rois: Tensor
+    labels: Tensor
+    maps: Tensor | None = None
+
+
+class RegionHead(nn.Module, ABC, Generic[ColumnT]):
+    """Abstract: predicts one column of Instances from regions.
+
+    Attributes:
+        pooler: regions to tensors; None reads the maps of the box head instead.
+        in_channels: channels of what it reads.
+        in_side: cells of a region, along both sides, in what it reads.
+        num_classes: classes that it tells apart; None takes any label.
+    """
+
+    pooler: RoiPooler | None
+    in_channels: int
+    in_side: int
+    num_classes: int | None
+
+    def read(self, regions: Regions) -> Tensor:
+        """[r, in_channels, in_side, in_side]: content of every region."""
+        if self.pooler is not None:
+            pooled: Tensor = self.pooler(regions.features, regions.rois)
+            return pooled
+        if regions.maps is None:
+            raise ShapeError(
+                f"{type(self).__name__} has no pooler: expected Regions with the maps of a box "
+                "head, got none; a detector without box head needs a head with a pooler"
+            )
+        return regions.maps
+
+    @abstractmethod
+    def losses(
+        self, regions: Regions, truth: Sequence[ColumnT | None], rows: Tensor
+    ) -> dict[str, Tensor]:
+        """Named losses of foreground regions.
+
+        Args:
+            regions: r of them; labels are those of their targets.
+            truth: per image the ground-truth column; None for an image without objects.
+            rows: [r] int64 row of each region's target in the column of its image.
+        Returns:
+            Scalars in float32.
+        Empty: r = 0 gives 0 with gradients of 0 for every parameter, so that distributed
+            training, which waits for all of them, goes on.
+        """
+
+    @abstractmethod
+    def predict(self, regions: Regions) -> Tensor:
+        """Final numbers of every region: [r, ...]. Empty: r = 0 gives r = 0."""
+
+    @abstractmethod
+    def column(self, predicted: Tensor, boxes: Boxes | RotatedBoxes, size: ImageSize) -> ColumnT:
+        """Rows of `predict` for the n boxes of one image, as the column that users see."""
