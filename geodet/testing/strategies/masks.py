@@ -135,10 +135,14 @@ def _roi_masks(
     draw: st.DrawFn, sizes: Strategy, rows: tuple[int, int], side: int, rotated: bool
 ) -> RoiMasks:
     size = draw(sizes)
-    drawn: st.SearchStrategy[Boxes] | st.SearchStrategy[RotatedBoxes] = (
-        rotated_boxes if rotated else boxes
-    )(image_size=size, min_rows=rows[0], max_rows=rows[1], degenerate=False)
-    regions = draw(drawn)
+    options: dict[str, Any] = {
+        "image_size": size,
+        "min_rows": rows[0],
+        "max_rows": rows[1],
+        "degenerate": False,
+    }
+    drawn: st.SearchStrategy[Any] = rotated_boxes(**options) if rotated else boxes(**options)
+    regions: Boxes | RotatedBoxes = draw(drawn)
     kinds = draw(
         st.lists(
             st.sampled_from(["zeros", "ones", "noise"]),
