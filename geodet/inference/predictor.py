@@ -12,13 +12,13 @@ from geodet.errors import GeodetError, InvalidValueError
 from geodet.inference.pictures import Picture, is_picture, to_tensor
 from geodet.models.detectors import rescale_instances
 from geodet.models.preprocess import Preprocess
-from geodet.structures import ImageSize, Instances
+from geodet.structures import ImageSize, Instances, ScenePrediction, SemanticScores
 from geodet.transforms import Resize, ResizeShortestEdge, shortest_edge_size
 
 __all__ = ["MaskForm", "Prediction", "Predictor"]
 
 MaskForm: TypeAlias = Literal["rle", "roi", "bit"]
-Prediction: TypeAlias = Instances
+Prediction: TypeAlias = Instances | SemanticScores | ScenePrediction
 
 # Not any sequence: a path as text is one of texts, too.
 _Pictures: TypeAlias = list[Picture] | tuple[Picture, ...]
@@ -31,8 +31,9 @@ class Predictor:
     gradients are recorded.
 
     Args:
-        model: images in, one prediction per image out. Its `preprocess`, when it has one, says
-            how pictures are resized.
+        model: images in, one prediction per image out: `Instances` of a detector,
+            `SemanticScores` of a model of pixels, or a `ScenePrediction` of both. Its
+            `preprocess`, when it has one, says how pictures are resized.
         class_names: name of each label, for whoever draws or prints the results; None when
             nobody knows them.
         short_edge: the shorter side is resized to this, pixels; None as the model's Preprocess
@@ -131,14 +132,22 @@ class Predictor:
 
     def _finished(self, found: Prediction, size: ImageSize) -> Prediction:
         """In pixels of the picture, best first, masks in the form that was asked for."""
-        instances = rescale_instances(found, size).sorted_by_score()
+        if isinstance(found, ScenePrediction):
+            # Objects are merged as soft masks: the scene is made when it is asked for.
+            semantic = found.semantic.resize(size)
+            instances = rescale_instances(found.instances, size).sorted_by_score()
+            return found.with_parts(self._in_form(instances), semantic).to("cpu")
+        if isinstance(found, SemanticScores):
+            return found.resize(size).to("cpu")
+        return self._in_form(rescale_instances(found, size).sorted_by_score()).to("cpu")
+
+    def _in_form(self, instances: Instances) -> Instances:
+        """Convert masks where the model is: what comes back is short."""
         masks = instances.masks
-        if masks is not None and self.masks == "rle":
-            # On the device of the model: what comes back is short.
-            instances = instances.with_(masks=masks.to_rle_masks())
-        elif masks is not None and self.masks == "bit":
-            instances = instances.with_(masks=masks.to_bit_masks())
-        return instances.to("cpu")
+        if masks is None or self.masks == "roi":
+            return instances
+        wanted = masks.to_rle_masks() if self.masks == "rle" else masks.to_bit_masks()
+        return instances.with_(masks=wanted)
 
 
 def _device_of(model: nn.Module) -> torch.device:

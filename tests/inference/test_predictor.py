@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import attrs
 import numpy as np
 import pytest
 import torch
@@ -19,7 +20,18 @@ from geodet.evaluation import CocoEvaluator
 from geodet.inference import Predictor
 from geodet.models.detectors import mask_rcnn_fpn
 from geodet.models.preprocess import Preprocess
-from geodet.structures import BitMasks, Boxes, ImageSize, Instances, RleMasks, RoiMasks
+from geodet.structures import (
+    BitMasks,
+    Boxes,
+    ImageSize,
+    Instances,
+    PanopticSegmentation,
+    RleMasks,
+    RoiMasks,
+    ScenePrediction,
+    Segment,
+    SemanticScores,
+)
 from geodet.visualize import draw_instances
 
 
@@ -318,6 +330,73 @@ def test_masks_come_in_the_form_that_was_asked_for():
     assert torch.equal(found["rle"].masks.to_bit_masks().data, bits)
     assert torch.equal(found["roi"].masks.to_bit_masks().data, bits)
     assert [each.labels.tolist() for each in found.values()] == [[1, 0]] * 3
+
+
+class Pixels(nn.Module):
+    """Scores the two classes of a picture by its brightness, one cell for two pixels."""
+
+    def forward(self, images):
+        """Class 1 where it is bright."""
+        found = []
+        for image in images:
+            size = ImageSize(*image.shape[1:])
+            bright = image[0, ::2, ::2].float() - 128
+            found.append(
+                SemanticScores(
+                    torch.stack([-bright, bright]), stride=2, input_size=size, image_size=size
+                )
+            )
+        return found
+
+
+def test_scores_of_pixels_come_back_for_the_picture_as_given():
+    """The class of each pixel at the picture's size, whatever size the model saw."""
+    image = picture(40, 60, (20, 10, 50, 30))
+    found = Predictor(Pixels(), short_edge=20)(image)
+    classes = found.to_semantic_map()
+
+    assert found.image_size == ImageSize(40, 60)
+    # A cell of the model covers four pixels of the picture: so wide is the border.
+    assert (classes.labels[14:26, 24:46] == 1).all()
+    assert classes.labels[6:34, 16:54].sum() == classes.labels.sum()
+
+
+@attrs.frozen
+class Brightest:
+    """Merges a scene of one object and one background."""
+
+    def merge(self, instances, semantic):
+        """Pixels of the first object, and the rest."""
+        ids = torch.ones(semantic.image_size.as_tuple(), dtype=torch.int32)
+        ids[instances.masks[0].to_bit_masks().data[0]] = 2
+        return PanopticSegmentation(
+            ids, [Segment(1, 1, is_thing=False), Segment(2, 0, is_thing=True)]
+        )
+
+
+class Everything(nn.Module):
+    """Objects and pixels together."""
+
+    def __init__(self):
+        super().__init__()
+        self.objects, self.pixels = SoftMasks(), Pixels()
+
+    def forward(self, images):
+        """One scene per picture."""
+        pairs = zip(self.objects(images), self.pixels(images), strict=True)
+        return [ScenePrediction(objects, pixels, Brightest()) for objects, pixels in pairs]
+
+
+def test_scenes_come_back_with_both_parts_rescaled():
+    """Objects sorted and in the form asked for, pixels and merged scene at the picture's size."""
+    image = picture(40, 60, (20, 10, 50, 30))
+    found = Predictor(Everything(), short_edge=20)(image)
+
+    assert found.instances.labels.tolist() == [1, 0]
+    assert isinstance(found.instances.masks, RleMasks)
+    assert found.instances.image_size == found.semantic.image_size == ImageSize(40, 60)
+    assert found.panoptic.image_size == ImageSize(40, 60)
+    assert int((found.panoptic.ids == 2).sum()) == int(found.instances.masks[0].area())
 
 
 def test_a_model_with_another_number_of_results_is_named():
