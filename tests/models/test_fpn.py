@@ -1,5 +1,7 @@
 """FPN: equal to torchvision's, checked against its input, and what it refuses."""
 
+import json
+
 import pytest
 import torch
 from torchvision.ops import FeaturePyramidNetwork
@@ -100,6 +102,79 @@ def test_norm_replaces_bias():
     assert names == {f"laterals.2.{name}" for name in ("weight", "norm.weight", "norm.bias")}
 
 
+def test_mean_instead_of_sum_halves_at_every_step():
+    """With identity convolutions the levels are the means written out."""
+    maps = {f"res{i}": torch.randn(1, 1, 2 ** (6 - i), 2 ** (6 - i)) for i in (2, 3, 4)}
+    specs = {name: FeatureSpec(channels=1, stride=2 ** int(name[-1])) for name in maps}
+    neck = FPN(GivenMaps(specs, maps), in_features=tuple(maps), channels=1, fuse="avg")
+    for layer in (*neck.laterals.values(), *neck.outputs.values()):
+        torch.nn.init.dirac_(layer.weight)
+    levels = neck(torch.zeros(1, 3, 64, 64))
+    p4 = maps["res4"]
+    p3 = (maps["res3"] + p4.repeat_interleave(2, -1).repeat_interleave(2, -2)) / 2
+    p2 = (maps["res2"] + p3.repeat_interleave(2, -1).repeat_interleave(2, -2)) / 2
+    for name, wanted in (("p2", p2), ("p3", p3), ("p4", p4)):
+        torch.testing.assert_close(levels[name], wanted)
+
+
+PYRAMIDS = {
+    "mask_rcnn_R_50_FPN": lambda below: FPN(below, top=LastLevelMaxPool()),
+    "mask_rcnn_R_50_FPN_gn": lambda below: FPN(below, norm=group_norm(), top=LastLevelMaxPool()),
+    "mask_rcnn_R_50_LSJ": lambda below: FPN(
+        below, norm=torch.nn.SyncBatchNorm, top=LastLevelMaxPool()
+    ),
+    "retinanet_R_50_FPN": lambda below: FPN(
+        below, in_features=("res3", "res4", "res5"), top=LastLevelP6P7(2048, 256)
+    ),
+    "fcos_R_50_FPN": lambda below: FPN(
+        below, in_features=("res3", "res4", "res5"), top=LastLevelP6P7(256, 256, source="p5")
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PYRAMIDS)
+def test_tensors_are_those_of_detectron2(shared_dir, name):
+    """The pyramid of a published model fits one to one, up to the names of its parts."""
+    keys = json.loads((shared_dir / f"parity/keys/{name}.keys.json").read_text())
+    parts = ("backbone.fpn_", "backbone.top_block.")
+    wanted = {key: shape for key, shape in keys.items() if key.startswith(parts)}
+    specs = {f"res{i}": FeatureSpec(channels=64 * 2**i, stride=2**i) for i in (2, 3, 4, 5)}
+    with torch.device("meta"):
+        neck = PYRAMIDS[name](GivenMaps(specs))
+    given = {}
+    for ours, value in neck.state_dict().items():
+        theirs = ours.replace("laterals.", "fpn_lateral").replace("outputs.", "fpn_output")
+        given["backbone." + theirs.replace("top.", "top_block.")] = list(value.shape)
+    assert given == wanted
+
+
+def test_one_level_is_a_pyramid_too():
+    """Any number of levels, down to one."""
+    neck = FPN(GivenMaps(SPECS), in_features=("res4",), channels=8, top=LastLevelMaxPool("p4"))
+    levels = neck(torch.zeros(2, 3, 32, 64))
+    assert {name: level.shape[1:] for name, level in levels.items()} == {
+        "p4": (8, 2, 4),
+        "p5": (8, 1, 2),
+    }
+
+
+def test_no_images_give_empty_levels():
+    """As a batch of none does everywhere."""
+    levels = FPN(resnet(18, width=8), channels=8)(torch.zeros(0, 3, 64, 64))
+    assert [tuple(level.shape) for level in levels.values()] == [
+        (0, 8, 16, 16), (0, 8, 8, 8), (0, 8, 4, 4), (0, 8, 2, 2),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "cut"), [("res2", (15, 16)), ("res3", (8, 7)), ("res5", (1, 2))])
+def test_right_strides_with_maps_of_another_size_are_named(name, cut):
+    """A backbone that drops a border row keeps its strides and still shifts every anchor."""
+    maps = GivenMaps(SPECS)(torch.zeros(1, 3, 64, 64))
+    maps[name] = maps[name][..., : cut[0], : cut[1]]
+    with pytest.raises(ShapeError, match=rf"'{name}'.*padded input of 64 x 64, got \[1, "):
+        FPN(GivenMaps(SPECS, maps), channels=8)(torch.zeros(1, 3, 64, 64))
+
+
 def test_retinanet_levels_start_at_stride_8():
     """Fewer maps below mean fewer levels."""
     neck = FPN(GivenMaps(SPECS), in_features=("res3", "res4", "res5"), channels=8)
@@ -126,6 +201,7 @@ def test_backbone_that_lies_about_its_stride_is_named():
         ({"in_features": ("res2", "res7")}, r"FPN reads.*res7.*GivenMaps gives"),
         ({"in_features": ()}, "FPN reads"),
         ({"in_features": ("res2", "res4")}, "double"),
+        ({"fuse": "max"}, "fuse"),
         ({"top": LastLevelMaxPool("p6")}, "LastLevelMaxPool reads 'p6'"),
         ({"top": LastLevelMaxPool("p4")}, "must follow the coarsest"),
         ({"top": LastLevelP6P7(100, 8)}, "LastLevelP6P7 expects 100 channels of 'res5'.*128"),

@@ -5,6 +5,7 @@ Reference: Lin et al. 2017 (arXiv 1612.03144).
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -98,9 +99,11 @@ class FPN(Backbone):
         in_features: its maps to use, finest first, each of twice the stride of the one before.
         channels: channels of every level.
         norm: after each lateral and output convolution; None gives them biases.
+        fuse: "sum" adds the upsampled level above to the lateral, "avg" takes their mean.
         top: makes coarser levels.
     Raises:
-        CompositionError: a map is missing, strides do not double, or `top` does not fit.
+        CompositionError: a map is missing, strides do not double, `top` does not fit, or `fuse`
+            is neither.
     """
 
     def __init__(
@@ -110,14 +113,18 @@ class FPN(Backbone):
         in_features: Sequence[str] = ("res2", "res3", "res4", "res5"),
         channels: int = 256,
         norm: NormFactory | None = None,
+        fuse: Literal["sum", "avg"] = "sum",
         top: TopBlock | None = None,
     ) -> None:
         super().__init__()
+        if fuse not in ("sum", "avg"):
+            raise CompositionError(f'FPN: expected fuse "sum" or "avg", got {fuse!r}')
         specs = _specs_below(bottom_up, in_features)
         self.bottom_up = bottom_up
         self.in_features = tuple(in_features)
         self.in_channels = bottom_up.in_channels
         self.top = top
+        self.fuse = fuse
         self._level_numbers = [spec.stride.bit_length() - 1 for spec in specs]
         self.laterals = nn.ModuleDict()
         self.outputs = nn.ModuleDict()
@@ -163,7 +170,8 @@ class FPN(Backbone):
         ):
             lateral = self.laterals[str(number)](below[name])
             if merged is not None:
-                lateral = lateral + functional.interpolate(merged, scale_factor=2.0, mode="nearest")
+                above = functional.interpolate(merged, scale_factor=2.0, mode="nearest")
+                lateral = lateral + above if self.fuse == "sum" else (lateral + above) / 2
             merged = lateral
             levels[f"p{number}"] = self.outputs[str(number)](merged)
         made = dict(reversed(levels.items()))
