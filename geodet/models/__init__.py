@@ -6,7 +6,7 @@ Three levels: blocks (`layers`, `backbones`, `necks`, `heads`), families that wi
 
 from geodet.models.anchors import AnchorGenerator
 from geodet.models.assignment import Matcher
-from geodet.models.backbones import ResNet, ViT, resnet, resnet_stage, vit
+from geodet.models.backbones import ResNet, Swin, ViT, resnet, resnet_stage, swin, vit
 from geodet.models.box_coding import BoxCoder, Coder, RotatedBoxCoder
 from geodet.models.box_kinds import ROTATED, UPRIGHT, BoxKind
 from geodet.models.detectors import (
@@ -52,6 +52,7 @@ __all__ = [
     "RotatedBoxCoder",
     "SimpleFeaturePyramid",
     "SmoothL1",
+    "Swin",
     "ViT",
     "faster_rcnn_fpn",
     "group_norm",
@@ -60,5 +61,6 @@ __all__ = [
     "resnet",
     "resnet_stage",
     "subsample_labels",
+    "swin",
     "vit",
 ]

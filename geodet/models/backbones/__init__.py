@@ -22,6 +22,7 @@ from geodet.models.backbones.resnet_blocks import (
     ResidualBlock,
 )
 from geodet.models.backbones.staged import Stage, StagedBackbone, Stem, freeze
+from geodet.models.backbones.swin import PatchMerging, Swin, SwinBlock, SwinPatches, SwinStage, swin
 from geodet.models.backbones.vit import ConvResidual, RelativeAttention, ViT, ViTBlock, vit
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "ConvStem",
     "DeepStem",
     "DeformBottleneckBlock",
+    "PatchMerging",
     "RegNet",
     "RegNetBlock",
     "RegNetBranch",
@@ -43,6 +45,10 @@ __all__ = [
     "Stage",
     "StagedBackbone",
     "Stem",
+    "Swin",
+    "SwinBlock",
+    "SwinPatches",
+    "SwinStage",
     "ViT",
     "ViTBlock",
     "freeze",
@@ -52,5 +58,6 @@ __all__ = [
     "regnet_y_4gf",
     "resnet",
     "resnet_stage",
+    "swin",
     "vit",
 ]

@@ -11,7 +11,6 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
 from geodet.errors import CompositionError, ShapeError
 from geodet.models.features import Backbone, FeatureSpec
@@ -28,6 +27,7 @@ from geodet.models.layers import (
     fill_transformer,
     grid_positions,
     join_windows,
+    run_block,
     split_windows,
 )
 
@@ -238,10 +238,7 @@ class ViT(Backbone):
             embeddings = self.pos_embed[:, int(self.class_token) :]
             tokens = tokens + grid_positions(embeddings, tokens.shape[1:3])
         for block in self.blocks:
-            if self.checkpointing and torch.is_grad_enabled():
-                tokens = checkpoint(block, tokens, use_reentrant=False)
-            else:
-                tokens = block(tokens)
+            tokens = run_block(block, tokens, checkpointing=self.checkpointing)
         return {self.out_feature: tokens.permute(0, 3, 1, 2)}
 
 

@@ -1,6 +1,7 @@
 """Building blocks of networks: convolution with norm, norms, initialisations."""
 
 from geodet.models.layers.attention import attend, decomposed_bias, relative_embeddings
+from geodet.models.layers.checkpointing import run_block
 from geodet.models.layers.conv import ConvNorm
 from geodet.models.layers.deform import DeformConvNorm
 from geodet.models.layers.drop_path import DropPath, drop_path_rates
@@ -37,5 +38,6 @@ __all__ = [
     "group_norm",
     "join_windows",
     "relative_embeddings",
+    "run_block",
     "split_windows",
 ]

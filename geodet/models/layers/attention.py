@@ -18,7 +18,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None = 
         queries: [b, m, q, d].
         keys: [b, m, k, d].
         values: [b, m, k, d].
-        bias: broadcasts to [b, m, q, k]; added to the scaled products.
+        bias: broadcasts to [b, m, q, k]; added to the scaled products. Of any floating dtype.
     Returns:
         [b, m, q, d].
     Empty: b = 0 gives b = 0.
@@ -30,6 +30,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None = 
         logits = (queries * scale) @ keys.transpose(-2, -1) + bias
         mixed: Tensor = logits.softmax(dim=-1).to(values.dtype) @ values
         return mixed
+    bias = None if bias is None else bias.to(queries.dtype)
     return functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias)
 
 
