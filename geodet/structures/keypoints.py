@@ -11,9 +11,11 @@ from torch import Tensor
 from geodet import _check, ops
 from geodet.errors import DtypeError, InvalidValueError, ShapeError
 from geodet.ops._angles import cos_sin_deg
+from geodet.structures._own_axes import into_own_axes, out_of_own_axes, own_boxes
 from geodet.structures._table import Table, fail_at_first, register, rounded
 from geodet.structures.boxes import Boxes
 from geodet.structures.image_size import ImageSize
+from geodet.structures.rotated_boxes import RotatedBoxes
 from geodet.structures.skeleton import Skeleton
 
 # COCO counts from the centre of the top left pixel, which lies half a pixel inside the image.
@@ -93,12 +95,15 @@ class Keypoints(Table):
         return cls(torch.where(v > 0, moved, 0).to(dtype), skeleton)
 
     @classmethod
-    def from_heatmaps(cls, heatmaps: Tensor, boxes: Boxes, skeleton: Skeleton) -> "Keypoints":
+    def from_heatmaps(
+        cls, heatmaps: Tensor, boxes: Boxes | RotatedBoxes, skeleton: Skeleton
+    ) -> "Keypoints":
         """Read predicted points off the peaks of heatmaps over boxes.
 
         Args:
             heatmaps: [n, k, s, s] float logits.
-            boxes: n boxes in pixels.
+            boxes: n boxes in pixels, horizontal or rotated; in a rotated one columns of the map
+                run along the width.
             skeleton: of k points.
         Returns:
             n instances whose v is the score of `ops.decode_keypoint_heatmaps`.
@@ -106,8 +111,13 @@ class Keypoints(Table):
             ShapeError, DtypeError, DeviceError: the arguments do not fit each other.
         Empty: n = 0 gives the keypoints of 0 instances.
         """
-        decoded = ops.decode_keypoint_heatmaps(heatmaps, boxes.xyxy)
-        return cls(decoded[:, :, [0, 1, 3]], skeleton)
+        if isinstance(boxes, Boxes):
+            decoded = ops.decode_keypoint_heatmaps(heatmaps, boxes.xyxy)
+            return cls(decoded[:, :, [0, 1, 3]], skeleton)
+        cxcywha = boxes.cxcywha
+        decoded = ops.decode_keypoint_heatmaps(heatmaps, own_boxes(cxcywha))
+        xy = out_of_own_axes(cxcywha, decoded[:, :, :2])
+        return cls(torch.cat((xy, decoded[:, :, 3:]), dim=2), skeleton)
 
     def __len__(self) -> int:
         return self.xyv.shape[0]
@@ -180,11 +190,12 @@ class Keypoints(Table):
         rows: list[list[float]] = moved.flatten(1).tolist()
         return rows
 
-    def heatmap_targets(self, boxes: Boxes, side: int) -> tuple[Tensor, Tensor]:
+    def heatmap_targets(self, boxes: Boxes | RotatedBoxes, side: int) -> tuple[Tensor, Tensor]:
         """Return the cell of a side x side grid over its box that each point falls into.
 
         Args:
-            boxes: n boxes in pixels.
+            boxes: n boxes in pixels, horizontal or rotated; in a rotated one columns of the grid
+                run along the width.
             side: cells along each axis.
         Returns:
             [n, k] int64 cells and [n, k] bool, True where the point is labelled and in its box;
@@ -194,7 +205,12 @@ class Keypoints(Table):
             InvalidValueError: `side` is smaller than 1.
         Empty: n = 0 gives two [0, k] tensors.
         """
-        return ops.encode_keypoint_heatmap_targets(self.xyv, boxes.xyxy, side)
+        if isinstance(boxes, Boxes):
+            return ops.encode_keypoint_heatmap_targets(self.xyv, boxes.xyxy, side)
+        cxcywha = boxes.cxcywha
+        xy = into_own_axes(cxcywha, self.xyv[:, :, :2])
+        xyv = torch.cat((xy, self.xyv[:, :, 2:]), dim=2)
+        return ops.encode_keypoint_heatmap_targets(xyv, own_boxes(cxcywha), side)
 
     def scale(self, x: float, y: float) -> Self:
         """Multiply x coordinates by `x` and y coordinates by `y` (both positive)."""

@@ -14,6 +14,7 @@ from geodet import (
     ImageSize,
     InvalidValueError,
     Keypoints,
+    RotatedBoxes,
     ShapeError,
     Skeleton,
 )
@@ -197,6 +198,64 @@ def test_heatmaps_lead_back_to_the_cell_of_a_point():
     found = Keypoints.from_heatmaps(maps, boxes, PAIR)
     assert float((found.xyv[0, 0, :2] - points.xyv[0, 0, :2]).abs().max()) <= 2
     assert 0 < float(found.xyv[0, 0, 2]) <= 1
+
+
+def in_a_box(seed, angle_deg):
+    """Random points around 4 rotated boxes, and heatmaps."""
+    generator = torch.Generator().manual_seed(seed)
+    boxes = torch.rand(4, 5, generator=generator) * 20 + 10
+    boxes[:, 4] = angle_deg
+    xyv = torch.rand(4, 2, 3, generator=generator) * 40
+    xyv[:, :, 2] = 2
+    maps = torch.randn(4, 2, 7, 7, generator=generator)
+    return RotatedBoxes(boxes), Keypoints(xyv, PAIR), maps
+
+
+@given(st.integers(0, 10**6), st.sampled_from([0.0, 360.0, -720.0]))
+def test_heatmaps_in_a_box_of_angle_zero_are_the_upright_ones(seed, angle_deg):
+    """Cells and decoded points are those of the horizontal box."""
+    boxes, points, maps = in_a_box(seed, angle_deg)
+    upright = boxes.hull()
+    cells, valid = points.heatmap_targets(boxes, 16)
+    upright_cells, upright_valid = points.heatmap_targets(upright, 16)
+    # corners are rounded: a point may change its cell there
+    assert (cells == upright_cells).double().mean() > 0.9
+    assert (valid == upright_valid).double().mean() > 0.9
+    found = Keypoints.from_heatmaps(maps, boxes, PAIR)
+    expected = Keypoints.from_heatmaps(maps, upright, PAIR)
+    torch.testing.assert_close(found.xyv, expected.xyv, rtol=0, atol=1e-4)
+
+
+@given(st.integers(0, 10**6), st.integers(-4, 4), st.floats(-400, 400))
+def test_heatmaps_turn_with_their_boxes(seed, turns, angle_deg):
+    """Turned with their image, boxes and points keep their cells, and decoded points turn."""
+    size = ImageSize(50, 60)
+    boxes, points, maps = in_a_box(seed, angle_deg)
+    turned = boxes.rotate_90(turns, size)
+    cells, valid = points.heatmap_targets(boxes, 16)
+    after = points.rotate_90(turns, size).heatmap_targets(turned, 16)
+    assert (after[0] == cells).double().mean() > 0.8  # a point on the border of a cell may move
+    assert (after[1] == valid).double().mean() > 0.8
+    found = Keypoints.from_heatmaps(maps, boxes, PAIR).rotate_90(turns, size)
+    moved = Keypoints.from_heatmaps(maps, turned, PAIR)
+    torch.testing.assert_close(moved.xyv, found.xyv, rtol=0, atol=1e-4)
+
+
+@given(st.integers(0, 10**6), st.floats(-400, 400))
+def test_a_cell_of_a_rotated_box_leads_back_to_its_point(seed, angle_deg):
+    """A point in a rotated box decodes, from its cell alone, to within a cell of itself."""
+    boxes, _, _ = in_a_box(seed, angle_deg)
+    unit = torch.rand(4, 2, 2, generator=torch.Generator().manual_seed(seed)) - 0.5
+    corners = boxes.corners()
+    along, down = corners[:, 1] - corners[:, 0], corners[:, 3] - corners[:, 0]
+    xy = boxes.centers()[:, None] + unit[..., :1] * along[:, None] + unit[..., 1:] * down[:, None]
+    points = Keypoints(torch.cat([xy, torch.full((4, 2, 1), 2.0)], dim=2), PAIR)
+    cells, valid = points.heatmap_targets(boxes, 16)
+    assert valid.double().mean() > 0.8  # rounding may put one outside
+    peaks = 20 * torch.nn.functional.one_hot(cells, 256).float().view(4, 2, 16, 16)
+    found = Keypoints.from_heatmaps(peaks, boxes, PAIR)
+    distance = (found.xyv[..., :2] - xy).norm(dim=2)
+    assert (distance[valid] <= 0.1 * 30 * 1.42).all()
 
 
 def test_names_tell_the_flip_pairs():
