@@ -17,6 +17,7 @@ LEVELS = {
     "_core": 0,
     "_core_cuda": 0,
     "ops": 1,
+    "weights": 1,
     "structures": 2,
     "transforms": 3,
     "models": 3,

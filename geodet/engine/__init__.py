@@ -22,7 +22,6 @@ from geodet.engine.schedule import (
     Schedule,
     Warmup,
 )
-from geodet.engine.weights import load_weights, read_tensors, write_tensors
 
 __all__ = [
     "BatchLike",
@@ -50,11 +49,8 @@ __all__ = [
     "choose_device",
     "clip_gradients",
     "evaluation_mode",
-    "load_weights",
     "parameter_groups",
     "process_group",
     "read_metrics",
-    "read_tensors",
     "set_learning_rate",
-    "write_tensors",
 ]

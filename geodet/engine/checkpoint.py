@@ -24,8 +24,8 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from geodet.engine.weights import load_weights, read_tensors, write_tensors
 from geodet.errors import CheckpointError
+from geodet.weights import load_weights, read_tensors, write_tensors
 
 __all__ = ["Checkpoint", "Checkpoints", "load_optimizer", "optimizer_state", "restore"]
 

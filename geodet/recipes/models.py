@@ -6,7 +6,6 @@ from typing import ClassVar, Literal
 import attrs
 from torch import nn
 
-from geodet.engine import load_weights, read_tensors
 from geodet.errors import RecipeError
 from geodet.models.detectors import (
     RCNN,
@@ -20,6 +19,7 @@ from geodet.models.layers import FrozenBatchNorm2d, NormFactory, group_norm
 from geodet.models.necks import FPN
 from geodet.models.preprocess import Preprocess
 from geodet.recipes.fields import fraction, number, whole, wholes
+from geodet.weights import load_weights, read_tensors
 
 __all__ = [
     "BoxHeadRecipe",

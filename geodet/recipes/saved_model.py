@@ -16,10 +16,11 @@ import attrs
 from torch import nn
 
 from geodet.data.label_map import LabelMap
-from geodet.engine import Checkpoints, load_weights, read_tensors, write_tensors
+from geodet.engine import Checkpoints
 from geodet.errors import CheckpointError, DtypeError, InvalidValueError
 from geodet.recipes.text import from_data, to_data
 from geodet.recipes.train_recipe import TrainRecipe
+from geodet.weights import load_weights, read_tensors, write_tensors
 
 __all__ = ["Description", "build_trained", "describe_weights", "find_weights", "save_model"]
 

@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 
 from geodet import cli
-from geodet.engine import read_metrics, read_tensors
+from geodet.engine import read_metrics
 from geodet.recipes import load_recipe
+from geodet.weights import read_tensors
 
 
 def test_training_without_a_config_leaves_a_whole_run_folder(trained):

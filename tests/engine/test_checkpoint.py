@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from geodet.engine import Checkpoints, load_weights, read_metrics, read_tensors, write_tensors
+from geodet.engine import Checkpoints, read_metrics
 from geodet.errors import CheckpointError
+from geodet.weights import load_weights, read_tensors, write_tensors
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])

@@ -24,8 +24,8 @@ from geodet.engine import (
     Warmup,
     parameter_groups,
     process_group,
-    write_tensors,
 )
+from geodet.weights import write_tensors
 
 TASKS = Path("/proc/self/task")  # Linux: one folder a native thread
 LENGTH = 12

@@ -104,7 +104,7 @@ def test_frozen_layers_need_weights(recipe, tmp_path):
 def test_initial_weights_reach_the_backbone(recipe, tmp_path):
     """The trunk starts from the file; the rest from the seed."""
     trunk = recipe.model.build(7).backbone.bottom_up
-    from geodet.engine import write_tensors
+    from geodet.weights import write_tensors
 
     write_tensors(tmp_path / "w.safetensors", trunk.state_dict())
     path = tmp_path / "w.safetensors"

@@ -1,0 +1,61 @@
+"""Detectron2's names inside two-stage detectors and their heads."""
+
+from collections.abc import Mapping
+
+from torch import nn
+
+from geodet.models.detectors import FasterRCNN, MaskRCNN
+from geodet.models.heads import RPN, BoxFeatures, BoxHead, BoxPredictor, MaskHead, RPNHead
+from geodet.models.published.names import Rule
+
+__all__ = ["TWO_STAGE"]
+
+
+def _detector(_: nn.Module) -> dict[str, str]:
+    return {
+        "proposals": "proposal_generator",
+        "box_head": "roi_heads",  # it holds what is called box_head and box_predictor there
+        "mask_head": "roi_heads.mask_head",
+    }
+
+
+def _rpn(_: RPN) -> dict[str, str]:
+    return {"head": "rpn_head"}
+
+
+def _rpn_head(head: RPNHead) -> dict[str, str]:
+    several = {f"convs.{i}": f"conv.conv{i}" for i in range(len(head.convs))}
+    return {
+        **({"convs.0": "conv"} if len(head.convs) == 1 else several),
+        "objectness": "objectness_logits",
+        "deltas": "anchor_deltas",
+    }
+
+
+def _box_head(_: BoxHead) -> dict[str, str]:
+    return {"features": "box_head", "predictor": "box_predictor"}
+
+
+def _box_features(features: BoxFeatures) -> dict[str, str]:
+    convs = {f"convs.{i}": f"conv{i + 1}" for i in range(len(features.convs))}
+    return convs | {f"fcs.{i}": f"fc{i + 1}" for i in range(len(features.fcs))}
+
+
+def _box_predictor(_: BoxPredictor) -> dict[str, str]:
+    return {"class_logits": "cls_score", "deltas": "bbox_pred"}
+
+
+def _mask_head(head: MaskHead) -> dict[str, str]:
+    return {f"convs.{i}": f"mask_fcn{i + 1}" for i in range(len(head.convs))}
+
+
+TWO_STAGE: Mapping[type[nn.Module], Rule] = {
+    FasterRCNN: _detector,
+    MaskRCNN: _detector,
+    RPN: _rpn,
+    RPNHead: _rpn_head,
+    BoxHead: _box_head,
+    BoxFeatures: _box_features,
+    BoxPredictor: _box_predictor,
+    MaskHead: _mask_head,
+}
