@@ -4,18 +4,27 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from geodet.models.detectors import FasterRCNN, MaskRCNN
-from geodet.models.heads import RPN, BoxFeatures, BoxHead, BoxPredictor, MaskHead, RPNHead
+from geodet.models.detectors import RCNN
+from geodet.models.heads import (
+    RPN,
+    BoxHead,
+    BoxPredictor,
+    ConvFcFeatures,
+    MaskHead,
+    RPNHead,
+    StageFeatures,
+)
 from geodet.models.published.names import Rule
 
 __all__ = ["TWO_STAGE"]
 
 
-def _detector(_: nn.Module) -> dict[str, str]:
+def _detector(_: RCNN) -> dict[str, str]:
     return {
         "proposals": "proposal_generator",
         "box_head": "roi_heads",  # it holds what is called box_head and box_predictor there
         "mask_head": "roi_heads.mask_head",
+        "keypoint_head": "roi_heads.keypoint_head",
     }
 
 
@@ -32,11 +41,13 @@ def _rpn_head(head: RPNHead) -> dict[str, str]:
     }
 
 
-def _box_head(_: BoxHead) -> dict[str, str]:
+def _box_head(head: BoxHead) -> dict[str, str]:
+    if isinstance(head.features, StageFeatures):
+        return {"features.stage": "res5", "predictor": "box_predictor"}
     return {"features": "box_head", "predictor": "box_predictor"}
 
 
-def _box_features(features: BoxFeatures) -> dict[str, str]:
+def _conv_fc_features(features: ConvFcFeatures) -> dict[str, str]:
     convs = {f"convs.{i}": f"conv{i + 1}" for i in range(len(features.convs))}
     return convs | {f"fcs.{i}": f"fc{i + 1}" for i in range(len(features.fcs))}
 
@@ -50,12 +61,11 @@ def _mask_head(head: MaskHead) -> dict[str, str]:
 
 
 TWO_STAGE: Mapping[type[nn.Module], Rule] = {
-    FasterRCNN: _detector,
-    MaskRCNN: _detector,
+    RCNN: _detector,
     RPN: _rpn,
     RPNHead: _rpn_head,
     BoxHead: _box_head,
-    BoxFeatures: _box_features,
+    ConvFcFeatures: _conv_fc_features,
     BoxPredictor: _box_predictor,
     MaskHead: _mask_head,
 }
