@@ -26,6 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = parser.parse_args(given[:1]).command
     rest, program = given[1:], f"geodet {command}"
     # Each is imported when it is asked for: a help text needs no training code.
+    if arguments is None:  # from a shell: the process is ours
+        from geodet.inference import keep_freed_memory  # noqa: PLC0415 - see above
+
+        keep_freed_memory()
     if command == "train":
         from geodet import train  # noqa: PLC0415 - see above
 

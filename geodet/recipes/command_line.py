@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from geodet.errors import GeodetError, RecipeError
+from geodet.inference import keep_freed_memory
 
 __all__ = ["add_common_options", "command_parser", "print_json", "run_command", "status_console"]
 
@@ -55,6 +56,8 @@ def run_command(
         message on stderr, no traceback), 130 after Ctrl-C, 141 when nobody reads stdout any more.
     """
     options = parser.parse_args(arguments)
+    if arguments is None:  # from a shell: the process is ours
+        keep_freed_memory()
     try:
         code = command(options)
         sys.stdout.flush()  # here, where a closed or full stdout is still a message
