@@ -10,20 +10,38 @@ from geodet.models.backbones import ResNet, Swin, ViT, resnet, resnet_stage, swi
 from geodet.models.box_coding import BoxCoder, Coder, RotatedBoxCoder
 from geodet.models.box_kinds import ROTATED, UPRIGHT, BoxKind
 from geodet.models.detectors import (
+    FCOS,
     RCNN,
+    RetinaNet,
     faster_rcnn_fpn,
+    fcos_fpn,
     mask_rcnn_fpn,
     rescale_instances,
+    retinanet_fpn,
+    rotated_retinanet_fpn,
 )
+from geodet.models.distance_coding import DistanceCoder
 from geodet.models.features import Backbone, FeatureSpec
-from geodet.models.heads import RPN, BoxHead, MaskHead, RegionHead, RoiPooler, RPNHead
+from geodet.models.heads import (
+    RPN,
+    BoxHead,
+    DenseSelector,
+    FCOSHead,
+    MaskHead,
+    RegionHead,
+    RetinaNetHead,
+    RoiPooler,
+    RPNHead,
+)
 from geodet.models.layers import FrozenBatchNorm2d, LayerNorm2d, group_norm
-from geodet.models.losses import IouLoss, SmoothL1
+from geodet.models.losses import EmaNormaliser, IouLoss, SmoothL1
 from geodet.models.necks import FPN, LastLevelMaxPool, LastLevelP6P7, SimpleFeaturePyramid
+from geodet.models.point_assignment import CentreMatcher
 from geodet.models.preprocess import Preprocess
 from geodet.models.sampling import BalancedSampler, subsample_labels
 
 __all__ = [
+    "FCOS",
     "FPN",
     "RCNN",
     "ROTATED",
@@ -35,7 +53,12 @@ __all__ = [
     "BoxCoder",
     "BoxHead",
     "BoxKind",
+    "CentreMatcher",
     "Coder",
+    "DenseSelector",
+    "DistanceCoder",
+    "EmaNormaliser",
+    "FCOSHead",
     "FeatureSpec",
     "FrozenBatchNorm2d",
     "IouLoss",
@@ -48,6 +71,8 @@ __all__ = [
     "RPNHead",
     "RegionHead",
     "ResNet",
+    "RetinaNet",
+    "RetinaNetHead",
     "RoiPooler",
     "RotatedBoxCoder",
     "SimpleFeaturePyramid",
@@ -55,11 +80,14 @@ __all__ = [
     "Swin",
     "ViT",
     "faster_rcnn_fpn",
+    "fcos_fpn",
     "group_norm",
     "mask_rcnn_fpn",
     "rescale_instances",
     "resnet",
     "resnet_stage",
+    "retinanet_fpn",
+    "rotated_retinanet_fpn",
     "subsample_labels",
     "swin",
     "vit",

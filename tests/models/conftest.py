@@ -6,7 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from geodet.models import RCNN, Preprocess, group_norm, mask_rcnn_fpn
+from geodet.models import (
+    FCOS,
+    RCNN,
+    Preprocess,
+    RetinaNet,
+    fcos_fpn,
+    group_norm,
+    mask_rcnn_fpn,
+    retinanet_fpn,
+)
 from geodet.structures import BitMasks, Boxes, ImageSize, Instances
 
 # (x1, y1, x2, y2, label) on a 64 x 64 picture.
@@ -64,3 +73,36 @@ def tiny_mask_rcnn() -> Callable[..., RCNN]:
         return mask_rcnn_fpn(**{**options, **changes})
 
     return make
+
+
+def _one_stage(family, **options):
+    def make(**changes):
+        torch.manual_seed(0)
+        shared = {
+            "num_classes": 2,
+            "preprocess": Preprocess(
+                channel_order="rgb", mean=(60.0,) * 3, std=(60.0,) * 3, size_divisor=32
+            ),
+            "depth": 18,
+            "width": 8,
+            "norm": group_norm(8),
+            "freeze_at": 0,
+            "fpn_channels": 32,
+            "head_convs": 1,
+            "head_norm": group_norm(8),
+        }
+        return family(**{**shared, **options, **changes})
+
+    return make
+
+
+@pytest.fixture
+def tiny_retinanet() -> Callable[..., RetinaNet]:
+    """Makes RetinaNet of a hundred thousand parameters, drawn from a fixed seed."""
+    return _one_stage(retinanet_fpn, anchor_sizes=(16, 32, 64, 128, 256))
+
+
+@pytest.fixture
+def tiny_fcos() -> Callable[..., FCOS]:
+    """Makes FCOS of a hundred thousand parameters, drawn from a fixed seed."""
+    return _one_stage(fcos_fpn)

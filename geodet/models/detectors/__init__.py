@@ -1,6 +1,13 @@
 """Detectors: images to Instances. The only place where tensors become Instances."""
 
+from geodet.models.detectors.dense_families import (
+    fcos_fpn,
+    resnet_fpn_p3_to_p7,
+    retinanet_fpn,
+    rotated_retinanet_fpn,
+)
 from geodet.models.detectors.families import faster_rcnn_fpn, mask_rcnn_fpn
+from geodet.models.detectors.fcos import FCOS
 from geodet.models.detectors.fpn_parts import (
     caffe_preprocess,
     fpn_box_head,
@@ -11,13 +18,17 @@ from geodet.models.detectors.fpn_parts import (
 from geodet.models.detectors.rcnn import RCNN
 from geodet.models.detectors.region_columns import region_column, region_losses, regions_of
 from geodet.models.detectors.rescale import rescale_instances
+from geodet.models.detectors.retinanet import RetinaNet
 from geodet.models.detectors.targets import Targets, targets_from_instances
 
 __all__ = [
+    "FCOS",
     "RCNN",
+    "RetinaNet",
     "Targets",
     "caffe_preprocess",
     "faster_rcnn_fpn",
+    "fcos_fpn",
     "fpn_box_head",
     "fpn_mask_head",
     "fpn_rpn",
@@ -27,5 +38,8 @@ __all__ = [
     "regions_of",
     "rescale_instances",
     "resnet_fpn",
+    "resnet_fpn_p3_to_p7",
+    "retinanet_fpn",
+    "rotated_retinanet_fpn",
     "targets_from_instances",
 ]

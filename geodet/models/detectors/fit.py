@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 
 from geodet.errors import CompositionError
+from geodet.models.box_kinds import AnyBoxKind
 from geodet.models.features import Backbone, FeatureSpec
 from geodet.models.heads import FirstStage, RegionHead, SecondStage
 from geodet.models.preprocess import Preprocess
 from geodet.structures import Keypoints, Masks
 
 __all__ = [
+    "check_dense_head",
+    "check_dense_region_head",
     "check_first_stage",
     "check_preprocess",
     "check_region_head",
@@ -71,6 +74,39 @@ def check_region_head(
         raise CompositionError(
             f"{name} has num_classes={head.num_classes}, {boxes} has "
             f"num_classes={box_head.num_classes}"
+        )
+
+
+def check_dense_head(
+    reader: str, strides: Mapping[str, int], channels: int, backbone: Backbone
+) -> None:
+    """Raise CompositionError unless the levels that `reader` reads exist as it expects them."""
+    _check_levels(reader, strides, channels, backbone)
+
+
+def check_dense_region_head(
+    detector: str,
+    head: RegionHead[Masks] | RegionHead[Keypoints],
+    kind: AnyBoxKind,
+    num_classes: int,
+    backbone: Backbone,
+) -> None:
+    """Raise CompositionError unless the head pools for itself, and pools what `detector` finds."""
+    name = type(head).__name__
+    if head.pooler is None:
+        raise CompositionError(
+            f"{name} has no pooler and reads the maps of a box head, {detector} has no box head; "
+            f"give {name} a RoiPooler"
+        )
+    _check_levels(name, head.pooler.strides, head.in_channels, backbone)
+    if head.pooler.kind != kind:
+        raise CompositionError(
+            f"{name} pools {head.pooler.kind.structure.__name__}, {detector} finds "
+            f"{kind.structure.__name__}; give its RoiPooler the same kind"
+        )
+    if head.num_classes not in (None, num_classes):
+        raise CompositionError(
+            f"{name} has num_classes={head.num_classes}, {detector} has num_classes={num_classes}"
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from geodet.models.anchors import AnchorGenerator
 from geodet.models.assignment import Matcher
 from geodet.models.backbones import resnet
+from geodet.models.box_kinds import UPRIGHT, AnyBoxKind
 from geodet.models.features import Backbone
 from geodet.models.heads import (
     RPN,
@@ -186,11 +187,12 @@ def fpn_mask_head(
     norm: NormFactory | None = None,
     class_agnostic: bool = False,
     canonical_size: float = 224.0,
+    kind: AnyBoxKind = UPRIGHT,
 ) -> MaskHead:
-    """Mask head on p2 to p5, regions of 14 x 14, masks of 28 x 28."""
+    """Mask head on those of p2 to p5 that there are, regions of 14 x 14, masks of 28 x 28."""
     strides, channels = _pooled_levels(backbone)
     return MaskHead(
-        pooler=RoiPooler(strides, output_side=14, canonical_size=canonical_size),
+        pooler=RoiPooler(strides, output_side=14, canonical_size=canonical_size, kind=kind),
         in_channels=channels,
         num_classes=num_classes,
         conv_channels=conv_channels,

@@ -16,7 +16,7 @@ from geodet.models.detectors.fit import (
     check_region_head,
     check_second_stage,
 )
-from geodet.models.detectors.region_columns import region_column, region_losses, regions_of
+from geodet.models.detectors.region_columns import fill_columns, region_losses, regions_of
 from geodet.models.detectors.targets import targets_from_instances
 from geodet.models.features import Backbone, check_feature_maps
 from geodet.models.heads import FirstStage, RegionHead, SecondStage
@@ -189,18 +189,7 @@ class RCNN(nn.Module):
         regions = regions_of(instances, features, self.kind)
         if any(head.pooler is None for head in heads):
             regions = attrs.evolve(regions, maps=self.box_head.maps(features, regions.rois))
-        if self.mask_head is not None:
-            masks = region_column(self.mask_head, regions, instances)
-            instances = [
-                table.with_(masks=column) for table, column in zip(instances, masks, strict=True)
-            ]
-        if self.keypoint_head is not None:
-            points = region_column(self.keypoint_head, regions, instances)
-            instances = [
-                table.with_(keypoints=column)
-                for table, column in zip(instances, points, strict=True)
-            ]
-        return instances
+        return fill_columns(instances, regions, self.mask_head, self.keypoint_head)
 
     def _features(self, batch: ImageList) -> dict[str, Tensor]:
         features: dict[str, Tensor] = self.backbone(batch.tensor)

@@ -14,7 +14,7 @@ from geodet.models.box_kinds import AnyBoxKind
 from geodet.models.heads import RegionHead, Regions, SampledRois, rois_from_boxes
 from geodet.structures import Instances, Keypoints, Masks
 
-__all__ = ["region_column", "region_losses", "regions_of"]
+__all__ = ["fill_columns", "region_column", "region_losses", "regions_of"]
 
 ColumnT = TypeVar("ColumnT", Masks, Keypoints)
 
@@ -91,3 +91,20 @@ def region_column(
         for rows, table in zip(predicted, instances, strict=True)
         if table.boxes is not None
     ]
+
+
+def fill_columns(
+    instances: Sequence[Instances],
+    regions: Regions,
+    mask_head: RegionHead[Masks] | None,
+    keypoint_head: RegionHead[Keypoints] | None,
+) -> list[Instances]:
+    """The instances with a column of each head that is there; arguments as in `region_column`."""
+    filled = list(instances)
+    if mask_head is not None:
+        masks = region_column(mask_head, regions, filled)
+        filled = [table.with_(masks=rows) for table, rows in zip(filled, masks, strict=True)]
+    if keypoint_head is not None:
+        points = region_column(keypoint_head, regions, filled)
+        filled = [table.with_(keypoints=rows) for table, rows in zip(filled, points, strict=True)]
+    return filled

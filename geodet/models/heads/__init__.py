@@ -2,6 +2,8 @@
 
 from geodet.models.heads.box import BoxHead, BoxPredictor
 from geodet.models.heads.box_features import BoxFeatures, ConvFcFeatures, StageFeatures
+from geodet.models.heads.dense import FCOSHead, RetinaNetHead
+from geodet.models.heads.dense_selection import DenseSelector
 from geodet.models.heads.mask import MaskHead
 from geodet.models.heads.mask_targets import mask_targets
 from geodet.models.heads.pooler import RoiPooler, assign_levels
@@ -24,6 +26,8 @@ __all__ = [
     "BoxHead",
     "BoxPredictor",
     "ConvFcFeatures",
+    "DenseSelector",
+    "FCOSHead",
     "FirstStage",
     "MaskHead",
     "ProposalBudget",
@@ -32,6 +36,7 @@ __all__ = [
     "RPNOutput",
     "RegionHead",
     "Regions",
+    "RetinaNetHead",
     "RoiPooler",
     "RoiSampler",
     "SampledRois",
