@@ -65,11 +65,11 @@ def check_region_head(
             )
     else:
         _check_levels(name, head.pooler.strides, head.in_channels, backbone)
-        if head.pooler.kind != box_head.kind:
-            raise CompositionError(
-                f"{name} pools {head.pooler.kind.structure.__name__}, {boxes} gives "
-                f"{box_head.kind.structure.__name__}; give its RoiPooler the same kind"
-            )
+    if head.kind != box_head.kind:
+        raise CompositionError(
+            f"{name} reads {head.kind.structure.__name__}, {boxes} gives "
+            f"{box_head.kind.structure.__name__}; give its RoiPooler, or itself, the same kind"
+        )
     if head.num_classes not in (None, box_head.num_classes):
         raise CompositionError(
             f"{name} has num_classes={head.num_classes}, {boxes} has "

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from geodet.errors import CompositionError
+from geodet.models.box_kinds import AnyBoxKind
 from geodet.models.heads.mask_targets import mask_targets
 from geodet.models.heads.pooler import RoiPooler
 from geodet.models.heads.region_head import RegionHead, Regions
@@ -33,9 +34,10 @@ class MaskHead(RegionHead[Masks]):
         num_classes: classes without background.
         norm: after the convolutions; not after the upsampling.
         class_agnostic: one mask per region instead of one per class.
+        kind: of the boxes; None is the pooler's, or upright without one.
     Raises:
-        CompositionError: neither convolutions nor upsampled_channels, or pooler and in_side do
-            not fit each other.
+        CompositionError: neither convolutions nor upsampled_channels, or pooler, in_side and kind
+            do not fit each other.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class MaskHead(RegionHead[Masks]):
         upsampled_channels: int | None = None,
         norm: NormFactory | None = None,
         class_agnostic: bool = False,
+        kind: AnyBoxKind | None = None,
     ) -> None:
         super().__init__()
         if upsampled_channels is None:
@@ -57,8 +60,7 @@ class MaskHead(RegionHead[Masks]):
                     "MaskHead: expected at least one entry in conv_channels, or upsampled_channels"
                 )
             upsampled_channels = conv_channels[-1]
-        self.in_side = _in_side(pooler, in_side)
-        self.pooler = pooler
+        self._set_pooler(pooler, in_side, kind)
         self.in_channels = in_channels
         self.num_classes = num_classes
         self.class_agnostic = class_agnostic
@@ -95,7 +97,7 @@ class MaskHead(RegionHead[Masks]):
         Args and Empty: see `RegionHead`.
         """
         logits = self(self.read(regions))
-        wanted = mask_targets(truth, rows, regions.rois, self.side)
+        wanted = mask_targets(truth, rows, regions.rois, self.side, kind=self.kind)
         return {"masks": self.loss_of(logits, regions.labels, wanted)}
 
     def predict(self, regions: Regions) -> Tensor:
@@ -104,7 +106,7 @@ class MaskHead(RegionHead[Masks]):
 
     def column(self, predicted: Tensor, boxes: Boxes | RotatedBoxes, size: ImageSize) -> RoiMasks:
         """Soft masks in their boxes."""
-        return RoiMasks(predicted, boxes=boxes, image_size=size)  # type: ignore[arg-type]
+        return RoiMasks(predicted, boxes=boxes, image_size=size)
 
     def loss_of(self, logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
         """Mean binary cross-entropy of logits [r, classes, s, s] at labels [r] int64.
@@ -135,16 +137,3 @@ class MaskHead(RegionHead[Masks]):
     def _of_class(self, logits: Tensor, labels: Tensor) -> Tensor:
         rows = torch.arange(len(labels), device=labels.device)
         return logits[rows, torch.zeros_like(labels) if self.class_agnostic else labels]
-
-
-def _in_side(pooler: RoiPooler | None, in_side: int | None) -> int:
-    if pooler is None:
-        if in_side is None:
-            raise CompositionError("MaskHead: expected in_side, or a pooler that has it")
-        return in_side
-    if in_side not in (None, pooler.output_side):
-        raise CompositionError(
-            f"MaskHead reads regions of {in_side} x {in_side}, RoiPooler gives "
-            f"{pooler.output_side} x {pooler.output_side}"
-        )
-    return pooler.output_side
