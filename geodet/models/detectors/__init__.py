@@ -15,11 +15,13 @@ from geodet.models.detectors.fpn_parts import (
     fpn_rpn,
     resnet_fpn,
 )
+from geodet.models.detectors.pyramid_families import imagenet_preprocess, pyramid_mask_rcnn
 from geodet.models.detectors.rcnn import RCNN
 from geodet.models.detectors.region_columns import region_column, region_losses, regions_of
 from geodet.models.detectors.rescale import rescale_instances
 from geodet.models.detectors.retinanet import RetinaNet
 from geodet.models.detectors.targets import Targets, targets_from_instances
+from geodet.models.detectors.vitdet import vitdet_mask_rcnn, vitdet_preprocess, vitdet_pyramid
 
 __all__ = [
     "FCOS",
@@ -32,7 +34,9 @@ __all__ = [
     "fpn_box_head",
     "fpn_mask_head",
     "fpn_rpn",
+    "imagenet_preprocess",
     "mask_rcnn_fpn",
+    "pyramid_mask_rcnn",
     "region_column",
     "region_losses",
     "regions_of",
@@ -42,4 +46,7 @@ __all__ = [
     "retinanet_fpn",
     "rotated_retinanet_fpn",
     "targets_from_instances",
+    "vitdet_mask_rcnn",
+    "vitdet_preprocess",
+    "vitdet_pyramid",
 ]
