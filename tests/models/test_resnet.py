@@ -352,6 +352,17 @@ def test_freezing_stops_exactly_the_first_parts(freeze_at, kind):
         assert kinds == {FrozenBatchNorm2d if frozen else kind}
 
 
+def test_batch_norms_that_compute_more_are_not_frozen_silently():
+    """Their constants would leave out what they add."""
+
+    class NormAndReLU(nn.BatchNorm2d):
+        def forward(self, features):
+            return functional.relu(super().forward(features))
+
+    with pytest.raises(CompositionError, match="NormAndReLU"):
+        resnet(18, width=8, norm=NormAndReLU, freeze_at=1)
+
+
 def test_shortcut_appears_when_only_the_stride_differs():
     """Equal channels with stride 2 still need a projection (Detectron2 breaks here)."""
     from geodet.models.backbones import BasicBlock

@@ -34,6 +34,7 @@ from geodet.models.backbones.resnet_blocks import (
 )
 from geodet.models.backbones.staged import Stage, StagedBackbone, Stem, freeze
 from geodet.models.backbones.swin import PatchMerging, Swin, SwinBlock, SwinPatches, SwinStage, swin
+from geodet.models.backbones.timm_features import TimmBackbone, timm_backbone
 from geodet.models.backbones.vit import ConvResidual, RelativeAttention, ViT, ViTBlock, vit
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "SwinBlock",
     "SwinPatches",
     "SwinStage",
+    "TimmBackbone",
     "ViT",
     "ViTBlock",
     "convnext",
@@ -79,5 +81,6 @@ __all__ = [
     "resnet",
     "resnet_stage",
     "swin",
+    "timm_backbone",
     "vit",
 ]

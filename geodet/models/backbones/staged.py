@@ -133,10 +133,18 @@ def freeze(part: nn.Module) -> None:
 
     Args:
         part: changed in place; itself no batch norm.
+    Raises:
+        CompositionError: a batch norm with a forward pass of its own.
     """
     for parameter in part.parameters():
         parameter.requires_grad_(False)
     for parent in list(part.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.BatchNorm2d | nn.SyncBatchNorm):
+                if type(child).forward not in (nn.BatchNorm2d.forward, nn.SyncBatchNorm.forward):
+                    raise CompositionError(
+                        f"freeze: {type(child).__name__} computes more than a batch norm, so a "
+                        "FrozenBatchNorm2d cannot take its place; freeze it before, or give "
+                        "freeze_at=0"
+                    )
                 setattr(parent, name, FrozenBatchNorm2d.from_batch_norm(child))
