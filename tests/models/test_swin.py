@@ -7,8 +7,11 @@ from torch import nn
 from geodet.errors import CompositionError
 from geodet.models.backbones import Swin, SwinBlock, SwinPatches, SwinStage, swin
 from geodet.models.layers import split_windows
+from geodet.models.necks import FPN
+from geodet.models.published import DETECTRON2, load_detectron2, published_names
 
 _HEADS = (2, 4, 8)
+_PARTS = ("norm1", "attn.qkv", "attn.proj", "norm2", "mlp.fc1", "mlp.fc2")
 
 
 def _tiny(**changes):
@@ -245,3 +248,41 @@ def test_parts_that_do_not_fit_fail_at_construction():
         Swin(patch_embed=patches, stages=[stage], norm=nn.LayerNorm)
     with pytest.raises(CompositionError, match=r"shift in 0..6.*got 7"):
         SwinBlock(8, num_heads=2, norm=nn.LayerNorm, window_side=7, shift=7)
+
+
+def test_a_file_of_imagenet_weights_loads_by_its_own_names(tmp_path):
+    """Names of the original files, which Detectron2 keeps: constants in them are left out.
+
+    They hold a classifier, which has no place here, and none of the norms of the maps.
+    """
+    source, model = _shake(_tiny(drop_path=0.1)), _tiny()
+    weights = {k: v for k, v in source.state_dict().items() if not k.startswith("norm")}
+    blocks = {name.rpartition(".attn.")[0] for name in weights if ".attn." in name}
+    constants = {f"{block}.attn.relative_position_index": torch.zeros(49, 49) for block in blocks}
+    constants["layers.0.blocks.1.attn_mask"] = torch.zeros(4, 49, 49)
+    classifier = {"norm.weight": torch.ones(64), "head.weight": torch.ones(7, 64)}
+    torch.save({"model": {**weights, **constants, **classifier}}, tmp_path / "swin.pth")
+    report = load_detectron2(model, tmp_path / "swin.pth")
+    assert set(report.loaded) == set(weights)
+    assert {row.name.split(".")[0] for row in report.skipped} == {"norm0", "norm1", "norm2"}
+    assert set(report.ignored) == set(constants) | set(classifier)
+    for name, value in weights.items():
+        assert torch.equal(model.state_dict()[name], value)
+
+
+def test_names_are_detectron2s():
+    """Under a pyramid, as in its files of whole detectors."""
+    model = FPN(_tiny(), in_features=("scale2", "scale3", "scale4"), channels=8)
+    names = set(published_names(model, DETECTRON2).values())
+    block = "bottom_up.layers.1.blocks.0"
+    wanted = {f"{block}.{part}.{kind}" for kind in ("weight", "bias") for part in _PARTS}
+    wanted |= {
+        f"{block}.attn.relative_position_bias_table",
+        "bottom_up.layers.0.downsample.reduction.weight",
+        "bottom_up.layers.0.downsample.norm.bias",
+        "bottom_up.norm2.weight",
+        "bottom_up.patch_embed.proj.bias",
+        "bottom_up.patch_embed.norm.weight",
+        "fpn_lateral2.weight",
+    }
+    assert wanted <= names

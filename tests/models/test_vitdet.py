@@ -7,13 +7,8 @@ import torch
 
 from geodet.errors import ShapeError
 from geodet.models.detectors import vitdet_mask_rcnn, vitdet_preprocess
+from geodet.models.published import DETECTRON2, published_names
 from geodet.structures import RoiMasks
-
-_RENAMED = (
-    ("backbone.bottom_up.", "backbone.net."),
-    ("backbone.levels.", "backbone.simfp_"),
-    ("proposals.head.", "proposal_generator.rpn_head."),
-)
 
 
 def _tiny(**changes):
@@ -129,10 +124,11 @@ def test_bfloat16_autocast(pictures):
     assert all(len(instances) > 0 for instances in found)
 
 
-def test_shapes_are_those_of_the_published_vitdet_b(shared_dir):
-    """245 tensors of Detectron2's list, none more, none less (names: see the published rules)."""
+def test_names_and_shapes_are_those_of_the_published_vitdet_b(shared_dir):
+    """245 tensors of Detectron2's list, none more, none less."""
     listed = json.loads((shared_dir / "parity/keys/vitdet_b_mask.keys.json").read_text())
     with torch.device("meta"):
         model = vitdet_mask_rcnn(num_classes=80)
-    ours = sorted(tuple(value.shape) for value in model.state_dict().values())
-    assert ours == sorted(tuple(shape) for shape in listed.values())
+    names = published_names(model, DETECTRON2)
+    ours = {names[name]: tuple(value.shape) for name, value in model.state_dict().items()}
+    assert ours == {name: tuple(shape) for name, shape in listed.items()}

@@ -12,6 +12,7 @@ from torch import nn
 
 from geodet.models.published.detectron2.files import write_detectron2
 from geodet.models.published.detectron2.loading import load_by_rules
+from geodet.models.published.detectron2.transformers import TRANSFORMERS
 from geodet.models.published.detectron2.trunks import TRUNKS
 from geodet.models.published.detectron2.two_stage import TWO_STAGE
 from geodet.models.published.names import Rule, published_names
@@ -19,7 +20,9 @@ from geodet.weights import LoadReport
 
 __all__ = ["DETECTRON2", "load_detectron2", "save_detectron2"]
 
-DETECTRON2: Mapping[type[nn.Module], Rule] = MappingProxyType({**TRUNKS, **TWO_STAGE})
+DETECTRON2: Mapping[type[nn.Module], Rule] = MappingProxyType(
+    {**TRANSFORMERS, **TRUNKS, **TWO_STAGE}
+)
 
 
 def load_detectron2(model: nn.Module, path: Path, *, partial: bool = False) -> LoadReport:
