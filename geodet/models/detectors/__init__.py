@@ -17,7 +17,12 @@ from geodet.models.detectors.fpn_parts import (
 )
 from geodet.models.detectors.pyramid_families import imagenet_preprocess, pyramid_mask_rcnn
 from geodet.models.detectors.rcnn import RCNN
-from geodet.models.detectors.region_columns import region_column, region_losses, regions_of
+from geodet.models.detectors.region_columns import (
+    region_losses,
+    region_outputs,
+    regions_of,
+    with_region_columns,
+)
 from geodet.models.detectors.rescale import rescale_instances
 from geodet.models.detectors.retinanet import RetinaNet
 from geodet.models.detectors.targets import Targets, targets_from_instances
@@ -37,8 +42,8 @@ __all__ = [
     "imagenet_preprocess",
     "mask_rcnn_fpn",
     "pyramid_mask_rcnn",
-    "region_column",
     "region_losses",
+    "region_outputs",
     "regions_of",
     "rescale_instances",
     "resnet_fpn",
@@ -49,4 +54,5 @@ __all__ = [
     "vitdet_mask_rcnn",
     "vitdet_preprocess",
     "vitdet_pyramid",
+    "with_region_columns",
 ]

@@ -6,7 +6,7 @@ d columns of a box.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import overload
+from typing import Any, overload
 
 import attrs
 import torch
@@ -19,7 +19,13 @@ from geodet.models.detectors.fit import (
     check_dense_region_head,
     check_preprocess,
 )
-from geodet.models.detectors.region_columns import fill_columns, region_losses, regions_of
+from geodet.models.detectors.region_columns import (
+    fill_columns,
+    region_losses,
+    region_outputs,
+    regions_of,
+    with_region_columns,
+)
 from geodet.models.detectors.targets import Targets, targets_from_instances
 from geodet.models.features import Backbone, check_feature_maps
 from geodet.models.heads import BoxDetections, RegionHead, RoiSampler
@@ -193,9 +199,27 @@ class DenseDetector(nn.Module, ABC):
             DtypeError: boxes of another kind, or no labels; names the image.
         Empty: images without rows keep none.
         """
-        batch = self.preprocess(images)
-        device = batch.tensor.device
-        return self._look_closer(self._features(batch), [table.to(device) for table in instances])
+        outputs = self.region_outputs(images, instances)
+        device = self.preprocess.mean.device
+        return [
+            with_region_columns(table.to(device), self.region_heads, each)
+            for table, each in zip(instances, outputs, strict=True)
+        ]
+
+    @property
+    def region_heads(self) -> dict[str, RegionHead[Any]]:
+        """Further heads, by the column of `Instances` that they fill."""
+        heads = {"masks": self.mask_head, "keypoints": self.keypoint_head}
+        return {name: head for name, head in heads.items() if head is not None}
+
+    def region_outputs(
+        self, images: Sequence[Tensor], instances: Sequence[Instances]
+    ) -> list[dict[str, Tensor]]:
+        """What the further heads say of boxes that are known; see `RCNN.region_outputs`."""
+        features = self._features(self.preprocess(images))
+        return region_outputs(
+            self.region_heads, regions_of(instances, features, self.kind), instances
+        )
 
     def _losses(self, batch: ImageList, targets: Sequence[Instances]) -> dict[str, Tensor]:
         truth = targets_from_instances(
@@ -259,15 +283,10 @@ class DenseDetector(nn.Module, ABC):
             )
             for size, rows in zip(batch.sizes, detections, strict=True)
         ]
-        return self._look_closer(features, instances)
-
-    def _look_closer(
-        self, features: Mapping[str, Tensor], instances: list[Instances]
-    ) -> list[Instances]:
-        if self.mask_head is None and self.keypoint_head is None:
+        if not self.region_heads:
             return instances
         regions = regions_of(instances, features, self.kind)
-        return fill_columns(instances, regions, self.mask_head, self.keypoint_head)
+        return fill_columns(instances, regions, self.region_heads)
 
     def _features(self, batch: ImageList) -> dict[str, Tensor]:
         features: dict[str, Tensor] = self.backbone(batch.tensor)

@@ -5,7 +5,7 @@ masks He et al. 2017 (arXiv 1703.06870).
 """
 
 from collections.abc import Sequence
-from typing import overload
+from typing import Any, overload
 
 import attrs
 from torch import Tensor, nn
@@ -16,7 +16,12 @@ from geodet.models.detectors.fit import (
     check_region_head,
     check_second_stage,
 )
-from geodet.models.detectors.region_columns import fill_columns, region_losses, regions_of
+from geodet.models.detectors.region_columns import (
+    region_losses,
+    region_outputs,
+    regions_of,
+    with_region_columns,
+)
 from geodet.models.detectors.targets import targets_from_instances
 from geodet.models.features import Backbone, check_feature_maps
 from geodet.models.heads import FirstStage, RegionHead, SecondStage
@@ -118,9 +123,31 @@ class RCNN(nn.Module):
             DtypeError: boxes of another kind, or no labels; names the image.
         Empty: images without rows keep none.
         """
+        outputs = self.region_outputs(images, instances)
+        device = self.preprocess.mean.device
+        return [
+            with_region_columns(table.to(device), self.region_heads, each)
+            for table, each in zip(instances, outputs, strict=True)
+        ]
+
+    @property
+    def region_heads(self) -> dict[str, RegionHead[Any]]:
+        """Further heads, by the column of `Instances` that they fill."""
+        heads = {"masks": self.mask_head, "keypoints": self.keypoint_head}
+        return {name: head for name, head in heads.items() if head is not None}
+
+    def region_outputs(
+        self, images: Sequence[Tensor], instances: Sequence[Instances]
+    ) -> list[dict[str, Tensor]]:
+        """What the further heads say of boxes that are known, before it becomes a column.
+
+        Args and Raises: as `predict_in_boxes`, which is this and then `with_region_columns`.
+        Returns:
+            Per image, column -> [n, ...] as the head's `predict` has it: what can be averaged
+            over several views of an image.
+        """
         batch = self.preprocess(images)
-        device = batch.tensor.device
-        return self._look_closer(self._features(batch), [table.to(device) for table in instances])
+        return self._region_outputs(self._features(batch), instances)
 
     def _losses(self, batch: ImageList, targets: Sequence[Instances]) -> dict[str, Tensor]:
         truth = targets_from_instances(
@@ -178,18 +205,22 @@ class RCNN(nn.Module):
             )
             for size, rows in zip(batch.sizes, detections, strict=True)
         ]
-        return self._look_closer(features, instances)
+        outputs = self._region_outputs(features, instances)
+        return [
+            with_region_columns(table, self.region_heads, each)
+            for table, each in zip(instances, outputs, strict=True)
+        ]
 
-    def _look_closer(
-        self, features: dict[str, Tensor], instances: list[Instances]
-    ) -> list[Instances]:
-        heads = [head for head in (self.mask_head, self.keypoint_head) if head is not None]
+    def _region_outputs(
+        self, features: dict[str, Tensor], instances: Sequence[Instances]
+    ) -> list[dict[str, Tensor]]:
+        heads = self.region_heads
         if not heads:
-            return instances
+            return [{} for _ in instances]
         regions = regions_of(instances, features, self.kind)
-        if any(head.pooler is None for head in heads):
+        if any(head.pooler is None for head in heads.values()):
             regions = attrs.evolve(regions, maps=self.box_head.maps(features, regions.rois))
-        return fill_columns(instances, regions, self.mask_head, self.keypoint_head)
+        return region_outputs(heads, regions, instances)
 
     def _features(self, batch: ImageList) -> dict[str, Tensor]:
         features: dict[str, Tensor] = self.backbone(batch.tensor)

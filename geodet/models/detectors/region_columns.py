@@ -4,7 +4,7 @@ One-stage and two-stage detectors alike.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,7 +14,13 @@ from geodet.models.box_kinds import AnyBoxKind
 from geodet.models.heads import RegionHead, Regions, SampledRois, rois_from_boxes
 from geodet.structures import Instances, Keypoints, Masks
 
-__all__ = ["fill_columns", "region_column", "region_losses", "regions_of"]
+__all__ = [
+    "fill_columns",
+    "region_losses",
+    "region_outputs",
+    "regions_of",
+    "with_region_columns",
+]
 
 ColumnT = TypeVar("ColumnT", Masks, Keypoints)
 
@@ -74,37 +80,49 @@ def regions_of(
     return Regions(features=features, rois=rois_from_boxes(boxes), labels=torch.cat(labels))
 
 
-def region_column(
-    head: RegionHead[ColumnT], regions: Regions, instances: Sequence[Instances]
-) -> list[ColumnT]:
-    """What a head predicts for boxes, as one column per image.
+def region_outputs(
+    heads: Mapping[str, RegionHead[Any]], regions: Regions, instances: Sequence[Instances]
+) -> list[dict[str, Tensor]]:
+    """What heads say of boxes, before it becomes a column; what averages over views of an image.
 
     Args:
-        head: what predicts.
-        regions: of the `instances`, in order; with maps, if the head has no pooler.
-        instances: per image boxes.
-    Empty: images without rows get columns without rows.
+        heads: column of Instances -> the head that fills it.
+        regions: of the `instances`, in order; with maps, if a head has no pooler.
+        instances: per image n boxes.
+    Returns:
+        Per image, column -> [n, ...] as the head's `predict` has it.
     """
-    predicted = head.predict(regions).split([len(table) for table in instances])
-    return [
-        head.column(rows, table.boxes, table.image_size)
-        for rows, table in zip(predicted, instances, strict=True)
-        if table.boxes is not None
-    ]
+    counts = [len(table) for table in instances]
+    predicted = {name: head.predict(regions).split(counts) for name, head in heads.items()}
+    return [{name: rows[i] for name, rows in predicted.items()} for i in range(len(counts))]
+
+
+def with_region_columns(
+    instances: Instances, heads: Mapping[str, RegionHead[Any]], outputs: Mapping[str, Tensor]
+) -> Instances:
+    """Add the column of each head to the boxes of an image.
+
+    Args:
+        instances: n boxes.
+        heads: column of Instances -> the head that fills it.
+        outputs: column -> [n, ...], one image's entry of `region_outputs`.
+    Raises:
+        DtypeError: there are no boxes.
+    Empty: n = 0 gives columns without rows.
+    """
+    boxes, size = instances.boxes, instances.image_size
+    if boxes is None:
+        raise DtypeError("instances.boxes: expected the boxes that the outputs belong to, got None")
+    columns = {name: head.column(outputs[name], boxes, size) for name, head in heads.items()}
+    return instances.with_(**columns)
 
 
 def fill_columns(
-    instances: Sequence[Instances],
-    regions: Regions,
-    mask_head: RegionHead[Masks] | None,
-    keypoint_head: RegionHead[Keypoints] | None,
+    instances: Sequence[Instances], regions: Regions, heads: Mapping[str, RegionHead[Any]]
 ) -> list[Instances]:
-    """The instances with a column of each head that is there; arguments as in `region_column`."""
-    filled = list(instances)
-    if mask_head is not None:
-        masks = region_column(mask_head, regions, filled)
-        filled = [table.with_(masks=rows) for table, rows in zip(filled, masks, strict=True)]
-    if keypoint_head is not None:
-        points = region_column(keypoint_head, regions, filled)
-        filled = [table.with_(keypoints=rows) for table, rows in zip(filled, points, strict=True)]
-    return filled
+    """The instances with a column of each head; arguments as in `region_outputs`."""
+    outputs = region_outputs(heads, regions, instances)
+    return [
+        with_region_columns(table, heads, each)
+        for table, each in zip(instances, outputs, strict=True)
+    ]

@@ -116,3 +116,14 @@ class RegionHead(nn.Module, ABC, Generic[ColumnT]):
     @abstractmethod
     def column(self, predicted: Tensor, boxes: Boxes | RotatedBoxes, size: ImageSize) -> ColumnT:
         """Rows of `predict` for the n boxes of one image, as the column that users see."""
+
+    def mirrored(self, predicted: Tensor, *, dim: int) -> Tensor:
+        """What `predict` would say of the mirrored image, from what it says of the image.
+
+        A head that tells left from right exchanges them here.
+
+        Args:
+            predicted: [r, ..., s, s].
+            dim: -1 mirrors left and right, -2 top and bottom.
+        """
+        return predicted.flip(dim)
