@@ -8,6 +8,7 @@ from torchvision.ops import batched_nms
 
 from geodet.errors import CompositionError, InvalidValueError
 from geodet.evaluation import CocoEvaluator
+from geodet.interop.detectron2 import load_checkpoint, save_checkpoint
 from geodet.models import (
     AnchorGenerator,
     BoxCoder,
@@ -20,6 +21,7 @@ from geodet.models import (
     retinanet_fpn,
 )
 from geodet.models.detectors import resnet_fpn_p3_to_p7
+from geodet.models.published import DETECTRON2, published_names
 from geodet.structures import Boxes, ImageSize, Instances
 
 LOSSES = {"RetinaNet": {"classes", "boxes"}, "FCOS": {"classes", "boxes", "centerness"}}
@@ -136,6 +138,28 @@ def test_checkpoint_round_trip(make, pictures):
             assert a.equal(b)
         a, b = first(*pictures), second(*pictures)
     assert all(torch.equal(a[name], b[name]) for name in _names(first))
+
+
+def test_detectron2s_files_go_in_and_out(make, tmp_path):
+    """Its files lack the normaliser, which then stays as it is; ours bring it back."""
+    first, second = make(), make()
+    first.normaliser.update(7)
+    with torch.no_grad():
+        for parameter in first.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.01)
+    save_checkpoint(first, tmp_path / "ours.pkl")
+    load_checkpoint(second, tmp_path / "ours.pkl")
+    assert all(torch.equal(second.state_dict()[key], v) for key, v in first.state_dict().items())
+    names = published_names(first, DETECTRON2)
+    theirs = {names[key]: value for key, value in first.state_dict().items()}
+    del theirs["normaliser.value"]
+    torch.save({"model": theirs}, tmp_path / "theirs.pth")
+    third = make()
+    load_checkpoint(third, tmp_path / "theirs.pth")
+    assert third.normaliser() == third.normaliser.initial
+    assert all(
+        torch.equal(a, b) for a, b in zip(third.parameters(), first.parameters(), strict=True)
+    )
 
 
 def test_mixed_precision_gives_float32_losses(make, pictures):

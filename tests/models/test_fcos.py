@@ -1,7 +1,6 @@
 """FCOS against torchvision's, and against Detectron2's list of tensors."""
 
 import json
-import re
 
 import pytest
 import torch
@@ -10,24 +9,8 @@ from torchvision.models.detection import fcos as torchvision_fcos
 
 from geodet.models import FCOS, EmaNormaliser, fcos_fpn
 from geodet.models.detectors.fcos import centerness_of
+from geodet.models.published import DETECTRON2, published_names
 from geodet.structures import ImageSize
-
-RENAMED = (
-    (r"backbone\.fpn_lateral(\d)", r"backbone.laterals.\1"),
-    (r"backbone\.fpn_output(\d)", r"backbone.outputs.\1"),
-    (r"backbone\.top_block", "backbone.top"),
-    (r"head\.cls_subnet", "head.class_tower"),
-    (r"head\.bbox_subnet", "head.box_tower"),
-    (r"head\.cls_score", "head.class_logits"),
-    (r"head\.bbox_pred", "head.distances"),
-    (r"head\.ctrness", "head.centerness"),
-)
-
-
-def _our_name(key):
-    for pattern, replacement in RENAMED:
-        key = re.sub(pattern, replacement, key)
-    return key
 
 
 def _peer():
@@ -49,9 +32,10 @@ def test_tensors_fit_detectron2_one_to_one(shared_dir):
     keys = json.loads((shared_dir / "parity/keys/fcos_R_50_FPN.keys.json").read_text())
     with torch.device("meta"):
         model = fcos_fpn(num_classes=80)
-    shapes = {key: list(value.shape) for key, value in model.state_dict().items()}
+    names = published_names(model, DETECTRON2)
+    shapes = {names[key]: list(value.shape) for key, value in model.state_dict().items()}
     assert shapes.pop("normaliser.value") == []
-    assert shapes == {_our_name(key): shape for key, shape in keys.items()}
+    assert shapes == keys
 
 
 def test_head_equals_torchvision(tiny_fcos):

@@ -2,7 +2,7 @@
 
 import importlib.util
 import json
-import re
+import pickle
 
 import numpy as np
 import pytest
@@ -10,24 +10,10 @@ import torch
 from torch import nn
 from torchvision.models.detection import retinanet as torchvision_retinanet
 
+from geodet.interop.detectron2 import load_checkpoint
 from geodet.models import EmaNormaliser, rescale_instances, retinanet_fpn
+from geodet.models.published import DETECTRON2, published_names
 from geodet.structures import ImageSize
-
-RENAMED = (
-    (r"backbone\.fpn_lateral(\d)", r"backbone.laterals.\1"),
-    (r"backbone\.fpn_output(\d)", r"backbone.outputs.\1"),
-    (r"backbone\.top_block", "backbone.top"),
-    (r"head\.cls_subnet", "head.class_tower"),
-    (r"head\.bbox_subnet", "head.box_tower"),
-    (r"head\.cls_score", "head.class_logits"),
-    (r"head\.bbox_pred", "head.deltas"),
-)
-
-
-def _our_name(key):
-    for pattern, replacement in RENAMED:
-        key = re.sub(pattern, replacement, key)
-    return key
 
 
 def _peer(num_classes, anchors_per_location):
@@ -110,9 +96,10 @@ def test_tensors_fit_detectron2_one_to_one(shared_dir):
     keys = json.loads((shared_dir / "parity/keys/retinanet_R_50_FPN.keys.json").read_text())
     with torch.device("meta"):
         model = retinanet_fpn(num_classes=80)
-    shapes = {key: list(value.shape) for key, value in model.state_dict().items()}
+    names = published_names(model, DETECTRON2)
+    shapes = {names[key]: list(value.shape) for key, value in model.state_dict().items()}
     assert shapes.pop("normaliser.value") == []
-    assert shapes == {_our_name(key): shape for key, shape in keys.items()}
+    assert shapes == keys
 
 
 def test_anchors_are_detectron2s():
@@ -134,7 +121,7 @@ def test_anchors_are_detectron2s():
 
 
 @pytest.mark.slow
-def test_predictions_equal_detectron2(shared_dir):
+def test_predictions_equal_detectron2(shared_dir, tmp_path):
     """One photograph through RetinaNet R50-FPN: features, boxes, classes, scores."""
     image_module = pytest.importorskip("PIL.Image")
     folder = shared_dir / "parity"
@@ -143,8 +130,10 @@ def test_predictions_equal_detectron2(shared_dir):
     spec.loader.exec_module(weights)
     keys = json.loads((folder / "keys/retinanet_R_50_FPN.keys.json").read_text())
     model = retinanet_fpn(num_classes=80).eval()
-    drawn = {_our_name(k): torch.from_numpy(weights.draw(k, shape)) for k, shape in keys.items()}
-    model.load_state_dict(drawn | {"normaliser.value": model.normaliser()})
+    drawn = {key: weights.draw(key, shape) for key, shape in keys.items()}
+    (tmp_path / "zoo.pkl").write_bytes(pickle.dumps({"model": drawn, "__author__": "parity"}))
+    report = load_checkpoint(model, tmp_path / "zoo.pkl")
+    assert len(report.loaded) == len(keys) + 1  # the normaliser stays as it is
     expected = np.load(folder / "expected/retinanet_R_50_FPN.npz")
     height, width = expected["input_size"].tolist()
     path = shared_dir / "data/coco_mini/train2017/000000000790.jpg"

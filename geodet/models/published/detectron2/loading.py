@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from geodet.errors import CheckpointError
 from geodet.models.features import Backbone
 from geodet.models.layers import FrozenBatchNorm2d
+from geodet.models.losses import EmaNormaliser
 from geodet.models.preprocess import Preprocess
 from geodet.models.published.detectron2.alignment import BackboneExtent, align
 from geodet.models.published.detectron2.files import read_detectron2
@@ -39,7 +40,7 @@ def load_by_rules(model: nn.Module, path: Path, rules: Rules, *, partial: bool) 
     filled = _norms_without_statistics(model, names, given)
     if filled:
         notes.append(f"{len(filled) // 2} frozen norms without statistics: mean 0, variance 1")
-    given |= filled | _counters(state, names, given)
+    given |= filled | _counters(state, names, given) | _normalisers(model, names, given)
     unused = [key for key in rest if key in _PIXELS or key.endswith(_COUNTER)]
     outside: dict[str, Tensor] = {}
     # A file of a whole detector has some of its whole names.
@@ -114,6 +115,17 @@ def _counters(
         if ours.endswith(_COUNTER)
         and names[ours] not in given
         and names[ours.replace(_COUNTER, "running_mean")] in given
+    }
+
+
+def _normalisers(
+    model: nn.Module, names: Mapping[str, str], given: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """What losses are divided by, which Detectron2 does not save: it stays as it is."""
+    return {
+        names[f"{name}.value"]: part.value
+        for name, part in model.named_modules()
+        if isinstance(part, EmaNormaliser) and names[f"{name}.value"] not in given
     }
 
 
