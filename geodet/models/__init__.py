@@ -12,13 +12,16 @@ from geodet.models.box_kinds import ROTATED, UPRIGHT, BoxKind
 from geodet.models.detectors import (
     FCOS,
     RCNN,
+    ProposalNetwork,
     RetinaNet,
+    fast_rcnn_fpn,
     faster_rcnn_fpn,
     fcos_fpn,
     mask_rcnn_fpn,
     rescale_instances,
     retinanet_fpn,
     rotated_retinanet_fpn,
+    rpn_fpn,
 )
 from geodet.models.distance_coding import DistanceCoder
 from geodet.models.features import Backbone, FeatureSpec
@@ -27,6 +30,7 @@ from geodet.models.heads import (
     BoxHead,
     DenseSelector,
     FCOSHead,
+    GivenProposals,
     MaskHead,
     RegionHead,
     RetinaNetHead,
@@ -34,7 +38,14 @@ from geodet.models.heads import (
     RPNHead,
 )
 from geodet.models.layers import FrozenBatchNorm2d, LayerNorm2d, group_norm
-from geodet.models.losses import EmaNormaliser, IouLoss, SmoothL1
+from geodet.models.losses import (
+    EmaNormaliser,
+    FederatedClasses,
+    IouLoss,
+    SigmoidClasses,
+    SmoothL1,
+    SoftmaxClasses,
+)
 from geodet.models.necks import FPN, LastLevelMaxPool, LastLevelP6P7, SimpleFeaturePyramid
 from geodet.models.point_assignment import CentreMatcher
 from geodet.models.preprocess import Preprocess
@@ -60,7 +71,9 @@ __all__ = [
     "EmaNormaliser",
     "FCOSHead",
     "FeatureSpec",
+    "FederatedClasses",
     "FrozenBatchNorm2d",
+    "GivenProposals",
     "IouLoss",
     "LastLevelMaxPool",
     "LastLevelP6P7",
@@ -68,6 +81,7 @@ __all__ = [
     "MaskHead",
     "Matcher",
     "Preprocess",
+    "ProposalNetwork",
     "RPNHead",
     "RegionHead",
     "ResNet",
@@ -75,10 +89,13 @@ __all__ = [
     "RetinaNetHead",
     "RoiPooler",
     "RotatedBoxCoder",
+    "SigmoidClasses",
     "SimpleFeaturePyramid",
     "SmoothL1",
+    "SoftmaxClasses",
     "Swin",
     "ViT",
+    "fast_rcnn_fpn",
     "faster_rcnn_fpn",
     "fcos_fpn",
     "group_norm",
@@ -88,6 +105,7 @@ __all__ = [
     "resnet_stage",
     "retinanet_fpn",
     "rotated_retinanet_fpn",
+    "rpn_fpn",
     "subsample_labels",
     "swin",
     "vit",

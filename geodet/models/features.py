@@ -7,9 +7,9 @@ import attrs
 from torch import Tensor, nn
 
 from geodet.errors import CompositionError, ShapeError
-from geodet.structures import ImageSize
+from geodet.structures import ImageList, ImageSize
 
-__all__ = ["Backbone", "FeatureSpec", "check_feature_maps"]
+__all__ = ["Backbone", "FeatureSpec", "check_feature_maps", "checked_features"]
 
 
 @attrs.frozen
@@ -84,3 +84,20 @@ def check_feature_maps(
                 f"{spec.stride} and a padded input of {padded.height} x {padded.width}, got "
                 f"{list(features[name].shape)}; correct the FeatureSpec that its maker declares"
             )
+
+
+def checked_features(backbone: Backbone, batch: ImageList) -> dict[str, Tensor]:
+    """Maps of a preprocessed batch, of the shapes that the backbone declares.
+
+    Args:
+        backbone: what makes them.
+        batch: normalised and padded.
+    Returns:
+        Name -> [b, channels, h, w].
+    Raises:
+        ShapeError: a map is missing or has another shape than declared; names the level.
+    """
+    features: dict[str, Tensor] = backbone(batch.tensor)
+    height, width = batch.tensor.shape[-2:]
+    check_feature_maps(features, backbone.feature_specs, ImageSize(height, width))
+    return features

@@ -15,6 +15,9 @@ from geodet.models.detectors.fpn_parts import (
     fpn_rpn,
     resnet_fpn,
 )
+from geodet.models.detectors.given import instances_from_proposals, proposals_from_instances
+from geodet.models.detectors.proposal_families import fast_rcnn_fpn, rpn_fpn
+from geodet.models.detectors.proposal_network import ProposalNetwork
 from geodet.models.detectors.pyramid_families import imagenet_preprocess, pyramid_mask_rcnn
 from geodet.models.detectors.rcnn import RCNN
 from geodet.models.detectors.region_columns import (
@@ -31,16 +34,20 @@ from geodet.models.detectors.vitdet import vitdet_mask_rcnn, vitdet_preprocess, 
 __all__ = [
     "FCOS",
     "RCNN",
+    "ProposalNetwork",
     "RetinaNet",
     "Targets",
     "caffe_preprocess",
+    "fast_rcnn_fpn",
     "faster_rcnn_fpn",
     "fcos_fpn",
     "fpn_box_head",
     "fpn_mask_head",
     "fpn_rpn",
     "imagenet_preprocess",
+    "instances_from_proposals",
     "mask_rcnn_fpn",
+    "proposals_from_instances",
     "pyramid_mask_rcnn",
     "region_losses",
     "region_outputs",
@@ -50,6 +57,7 @@ __all__ = [
     "resnet_fpn_p3_to_p7",
     "retinanet_fpn",
     "rotated_retinanet_fpn",
+    "rpn_fpn",
     "targets_from_instances",
     "vitdet_mask_rcnn",
     "vitdet_preprocess",

@@ -22,6 +22,7 @@ from geodet.models.heads import (
     RPNHead,
 )
 from geodet.models.layers import FrozenBatchNorm2d, NormFactory
+from geodet.models.losses import BoxLoss, ClassLoss
 from geodet.models.necks import FPN, LastLevelMaxPool
 from geodet.models.preprocess import Preprocess
 from geodet.models.sampling import BalancedSampler
@@ -83,6 +84,7 @@ def fpn_rpn(
     anchor_sizes: Sequence[float] = (32, 64, 128, 256, 512),
     aspect_ratios: Sequence[float] = (0.5, 1.0, 2.0),
     num_convs: int = 1,
+    box_loss: BoxLoss | None = None,
     samples_per_image: int = 256,
     positive_fraction: float = 0.5,
     iou_thresholds: tuple[float, float] = (0.3, 0.7),
@@ -97,6 +99,7 @@ def fpn_rpn(
         anchor_sizes: one per level, finest first, in pixels.
         aspect_ratios: height / width.
         num_convs: 3x3 convolutions of the head.
+        box_loss: None is L1.
         samples_per_image: anchors that count in the losses.
         positive_fraction: largest share of positives among them.
         iou_thresholds: below the first negative, from the second on positive.
@@ -125,6 +128,7 @@ def fpn_rpn(
         sampler=BalancedSampler(samples_per_image, positive_fraction),
         train_budget=ProposalBudget(*train_proposals),
         test_budget=ProposalBudget(*test_proposals),
+        box_loss=box_loss,
         nms_threshold=nms_threshold,
     )
 
@@ -137,6 +141,8 @@ def fpn_box_head(
     conv_channels: Sequence[int] = (),
     norm: NormFactory | None = None,
     class_agnostic: bool = False,
+    class_loss: ClassLoss | None = None,
+    box_loss: BoxLoss | None = None,
     samples_per_image: int = 512,
     positive_fraction: float = 0.25,
     score_threshold: float = 0.05,
@@ -153,6 +159,8 @@ def fpn_box_head(
         conv_channels: of convolutions before them.
         norm: of those convolutions.
         class_agnostic: one box per region instead of one per class.
+        class_loss: None is softmax cross-entropy.
+        box_loss: None is L1.
         samples_per_image: regions that count in the losses.
         positive_fraction: largest share of foreground among them.
         score_threshold: see `BoxHead`.
@@ -173,6 +181,8 @@ def fpn_box_head(
         roi_sampler=RoiSampler(
             Matcher((0.5,), (0, 1)), BalancedSampler(samples_per_image, positive_fraction)
         ),
+        class_loss=class_loss,
+        box_loss=box_loss,
         score_threshold=score_threshold,
         nms_threshold=nms_threshold,
         max_detections=max_detections,

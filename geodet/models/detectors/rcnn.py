@@ -16,6 +16,7 @@ from geodet.models.detectors.fit import (
     check_region_head,
     check_second_stage,
 )
+from geodet.models.detectors.given import proposals_from_instances
 from geodet.models.detectors.region_columns import (
     region_losses,
     region_outputs,
@@ -23,10 +24,10 @@ from geodet.models.detectors.region_columns import (
     with_region_columns,
 )
 from geodet.models.detectors.targets import targets_from_instances
-from geodet.models.features import Backbone, check_feature_maps
-from geodet.models.heads import FirstStage, RegionHead, SecondStage
+from geodet.models.features import Backbone, checked_features
+from geodet.models.heads import FirstStage, Proposals, RegionHead, SecondStage
 from geodet.models.preprocess import Preprocess
-from geodet.structures import ImageList, ImageSize, Instances, Keypoints, Masks
+from geodet.structures import ImageList, Instances, Keypoints, Masks
 
 __all__ = ["RCNN"]
 
@@ -82,13 +83,27 @@ class RCNN(nn.Module):
 
     @overload
     def forward(
-        self, images: Sequence[Tensor], targets: Sequence[Instances]
+        self,
+        images: Sequence[Tensor],
+        targets: Sequence[Instances],
+        *,
+        proposals: Sequence[Instances] | None = None,
     ) -> dict[str, Tensor]: ...
     @overload
-    def forward(self, images: Sequence[Tensor], targets: None = None) -> list[Instances]: ...
+    def forward(
+        self,
+        images: Sequence[Tensor],
+        targets: None = None,
+        *,
+        proposals: Sequence[Instances] | None = None,
+    ) -> list[Instances]: ...
 
     def forward(
-        self, images: Sequence[Tensor], targets: Sequence[Instances] | None = None
+        self,
+        images: Sequence[Tensor],
+        targets: Sequence[Instances] | None = None,
+        *,
+        proposals: Sequence[Instances] | None = None,
     ) -> dict[str, Tensor] | list[Instances]:
         """Losses when targets are given, detections when not; `self.training` decides nothing.
 
@@ -96,6 +111,8 @@ class RCNN(nn.Module):
             images: [c, h, w] each, RGB, 0..255, uint8 or floating-point.
             targets: per image boxes of the model's kind and labels; masks and keypoints for
                 the heads that learn them.
+            proposals: per image boxes to start from, for a model built with `GivenProposals`
+                and for no other; see `proposals_from_instances`.
         Returns:
             Losses, scalars to be summed: those of the proposals ("rpn_objectness", "rpn_boxes"),
             of the box head ("box_classes", "box_deltas") and of each further head ("masks",
@@ -107,7 +124,14 @@ class RCNN(nn.Module):
         Empty: images without objects train as negatives; an image may have no detection.
         """
         batch = self.preprocess(images)
-        return self._detect(batch) if targets is None else self._losses(batch, targets)
+        given = None
+        if proposals is not None:
+            given = proposals_from_instances(
+                proposals, batch.sizes, kind=self.kind, device=batch.tensor.device
+            )
+        if targets is None:
+            return self._detect(batch, given)
+        return self._losses(batch, targets, given)
 
     def predict_in_boxes(
         self, images: Sequence[Tensor], instances: Sequence[Instances]
@@ -147,9 +171,14 @@ class RCNN(nn.Module):
             over several views of an image.
         """
         batch = self.preprocess(images)
-        return self._region_outputs(self._features(batch), instances)
+        return self._region_outputs(checked_features(self.backbone, batch), instances)
 
-    def _losses(self, batch: ImageList, targets: Sequence[Instances]) -> dict[str, Tensor]:
+    def _losses(
+        self,
+        batch: ImageList,
+        targets: Sequence[Instances],
+        given: Sequence[Proposals] | None,
+    ) -> dict[str, Tensor]:
         truth = targets_from_instances(
             targets,
             batch.sizes,
@@ -159,8 +188,8 @@ class RCNN(nn.Module):
             keypoints=self.keypoint_head is not None,
             device=batch.tensor.device,
         )
-        features = self._features(batch)
-        first = self.proposals.learn(features, batch.sizes, truth.boxes)
+        features = checked_features(self.backbone, batch)
+        first = self.proposals.learn(features, batch.sizes, truth.boxes, given=given)
         second = self.box_head.learn(
             features,
             [found.boxes for found in first.proposals],
@@ -190,9 +219,9 @@ class RCNN(nn.Module):
             )
         return losses
 
-    def _detect(self, batch: ImageList) -> list[Instances]:
-        features = self._features(batch)
-        found = self.proposals.propose(features, batch.sizes)
+    def _detect(self, batch: ImageList, given: Sequence[Proposals] | None) -> list[Instances]:
+        features = checked_features(self.backbone, batch)
+        found = self.proposals.propose(features, batch.sizes, given=given)
         detections = self.box_head.detect(
             features, [proposals.boxes for proposals in found], batch.sizes
         )
@@ -221,9 +250,3 @@ class RCNN(nn.Module):
         if any(head.pooler is None for head in heads.values()):
             regions = attrs.evolve(regions, maps=self.box_head.maps(features, regions.rois))
         return region_outputs(heads, regions, instances)
-
-    def _features(self, batch: ImageList) -> dict[str, Tensor]:
-        features: dict[str, Tensor] = self.backbone(batch.tensor)
-        height, width = batch.tensor.shape[-2:]
-        check_feature_maps(features, self.backbone.feature_specs, ImageSize(height, width))
-        return features

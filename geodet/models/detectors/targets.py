@@ -35,7 +35,7 @@ def targets_from_instances(
     sizes: Sequence[ImageSize],
     *,
     kind: AnyBoxKind,
-    num_classes: int,
+    num_classes: int | None,
     device: torch.device,
     masks: bool = False,
     keypoints: bool = False,
@@ -48,7 +48,7 @@ def targets_from_instances(
         targets: one table per image, with boxes and labels, and what else is asked for.
         sizes: size of each image.
         kind: of boxes that the model takes.
-        num_classes: labels must be below it.
+        num_classes: labels must be below it; None asks for no labels, and gives zeros.
         device: where columns go. Masks stay: run lengths and polygons are cropped on the CPU.
         masks: whether masks are needed.
         keypoints: whether keypoints are needed.
@@ -71,7 +71,9 @@ def targets_from_instances(
             )
         if table.is_crowd is not None:
             table = table[~table.is_crowd]  # noqa: PLW2901
-        boxes, labels = _boxes_and_labels(name, table, kind, device)
+        boxes, labels = _boxes_and_labels(
+            name, table, kind, device, labelled=num_classes is not None
+        )
         _check_values(name, boxes, labels, kind=kind, num_classes=num_classes)
         found.boxes.append(boxes)
         found.labels.append(labels)
@@ -93,30 +95,34 @@ def _check_columns(name: str, table: Instances, wanted: Sequence[str]) -> None:
 
 
 def _boxes_and_labels(
-    name: str, table: Instances, kind: AnyBoxKind, device: torch.device
+    name: str, table: Instances, kind: AnyBoxKind, device: torch.device, *, labelled: bool
 ) -> tuple[Tensor, Tensor]:
     if len(table) == 0:
         return kind.empty(device=device), torch.zeros(0, dtype=torch.int64, device=device)
     if table.boxes is None:
         raise DtypeError(f"{name}.boxes: expected {len(table)} boxes, got None")
     boxes = kind.unwrap(table.boxes, name=f"{name}.boxes")
+    if not labelled:
+        none = torch.zeros(len(table), dtype=torch.int64, device=device)
+        return boxes.to(device, torch.float32), none
     if table.labels is None:
         raise DtypeError(f"{name}.labels: expected [{len(table)}] int64, got None")
     return boxes.to(device, torch.float32), table.labels.to(device)
 
 
 def _check_values(
-    name: str, boxes: Tensor, labels: Tensor, *, kind: AnyBoxKind, num_classes: int
+    name: str, boxes: Tensor, labels: Tensor, *, kind: AnyBoxKind, num_classes: int | None
 ) -> None:
     # On a GPU this waits once per image; without it a wrong label is a device-side assert.
-    wrong_label = (labels < 0) | (labels >= num_classes)
+    limit = 1 if num_classes is None else num_classes
+    wrong_label = (labels < 0) | (labels >= limit)
     wrong_box = ~(kind.in_order(boxes) & torch.isfinite(boxes).all(-1))
     if not bool((wrong_label | wrong_box).any()):
         return
     if bool(wrong_label.any()):
         row = int(torch.nonzero(wrong_label)[0])
         raise InvalidValueError(
-            f"{name}.labels: expected 0..{num_classes - 1}, got {int(labels[row])} in row {row}; "
+            f"{name}.labels: expected 0..{limit - 1}, got {int(labels[row])} in row {row}; "
             "map dataset ids with a LabelMap, or build the model with more classes"
         )
     row = int(torch.nonzero(wrong_box)[0])

@@ -4,6 +4,7 @@ from geodet.models.heads.box import BoxHead, BoxPredictor
 from geodet.models.heads.box_features import BoxFeatures, ConvFcFeatures, StageFeatures
 from geodet.models.heads.dense import FCOSHead, RetinaNetHead
 from geodet.models.heads.dense_selection import DenseSelector
+from geodet.models.heads.given_proposals import GivenProposals
 from geodet.models.heads.mask import MaskHead
 from geodet.models.heads.mask_targets import mask_targets
 from geodet.models.heads.pooler import RoiPooler, assign_levels
@@ -29,6 +30,7 @@ __all__ = [
     "DenseSelector",
     "FCOSHead",
     "FirstStage",
+    "GivenProposals",
     "MaskHead",
     "ProposalBudget",
     "Proposals",

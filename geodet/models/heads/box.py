@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from geodet.errors import CompositionError
 from geodet.models.box_coding import BoxCoder, Coder
@@ -19,7 +18,7 @@ from geodet.models.heads.pooler import RoiPooler
 from geodet.models.heads.roi_sampling import RoiSampler, SampledRois, rois_from_boxes
 from geodet.models.heads.stages import BoxDetections, SecondStage, TrainedBoxes
 from geodet.models.layers import fill_normal
-from geodet.models.losses import BoxLoss, SmoothL1
+from geodet.models.losses import BoxLoss, ClassLoss, SmoothL1, SoftmaxClasses
 from geodet.structures import ImageSize
 
 __all__ = ["BoxHead", "BoxPredictor"]
@@ -78,7 +77,9 @@ class BoxHead(SecondStage):
         score_threshold: detections must score above it.
         nms_threshold: IoU above which the worse of two detections of a class goes.
         max_detections: per image, over all classes.
-        box_loss: of the foreground.
+        class_loss: of all regions, and what makes logits probabilities; None is
+            `SoftmaxClasses`.
+        box_loss: of the foreground; None is `SmoothL1`.
     Raises:
         CompositionError: pooler, features and predictor do not fit each other.
     """
@@ -94,6 +95,7 @@ class BoxHead(SecondStage):
         score_threshold: float = 0.05,
         nms_threshold: float = 0.5,
         max_detections: int = 100,
+        class_loss: ClassLoss | None = None,
         box_loss: BoxLoss | None = None,
     ) -> None:
         super().__init__()
@@ -125,6 +127,8 @@ class BoxHead(SecondStage):
         self.score_threshold = score_threshold
         self.nms_threshold = nms_threshold
         self.max_detections = max_detections
+        self.class_loss = SoftmaxClasses() if class_loss is None else class_loss
+        self.class_loss.check_fits(predictor.num_classes)
         self.box_loss = box_loss
 
     def forward(self, features: Mapping[str, Tensor], rois: Tensor) -> tuple[Tensor, Tensor]:
@@ -164,7 +168,8 @@ class BoxHead(SecondStage):
             generator=generator,
         )
         maps = self.maps(features, sampled.rois)
-        losses, counts = self.losses(*self._predict(maps), sampled)
+        logits, deltas = self._predict(maps)
+        losses, counts = self.losses(logits, deltas, sampled, generator=generator)
         return TrainedBoxes(sampled=sampled, maps=maps, losses=losses, counts=counts)
 
     def detect(
@@ -178,7 +183,12 @@ class BoxHead(SecondStage):
         return self.select(logits, deltas, proposals, sizes)
 
     def losses(
-        self, logits: Tensor, deltas: Tensor, sampled: SampledRois
+        self,
+        logits: Tensor,
+        deltas: Tensor,
+        sampled: SampledRois,
+        *,
+        generator: torch.Generator | None = None,
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Class and box losses.
 
@@ -186,8 +196,9 @@ class BoxHead(SecondStage):
             logits: [r, c + 1].
             deltas: [r, c * k] or [r, k].
             sampled: the r regions they were predicted for.
+            generator: for a class loss that draws; None is torch's global one.
         Returns:
-            losses: "box_classes" (mean cross-entropy) and "box_deltas" (of the
+            losses: "box_classes" (of `class_loss`) and "box_deltas" (of the
                 foreground, its sum divided by r: each region counts the same, whatever the
                 share of foreground).
             counts: "box_foreground" and "box_background" regions, int64 scalars.
@@ -195,8 +206,7 @@ class BoxHead(SecondStage):
         """
         total = max(len(logits), 1)
         foreground = torch.nonzero(sampled.labels < self.num_classes).flatten()
-        # The mean written out: of no regions it would be NaN.
-        classes = functional.cross_entropy(logits.float(), sampled.labels, reduction="sum") / total
+        classes = self.class_loss(logits, sampled.labels, generator=generator)
         positives = sampled.select(foreground)
         chosen = deltas.unflatten(1, (-1, self.kind.columns))[foreground]
         rows = torch.arange(len(foreground), device=deltas.device)
@@ -220,7 +230,7 @@ class BoxHead(SecondStage):
     ) -> list[BoxDetections]:
         """Final detections of each image.
 
-        Softmax over classes and background; boxes decoded and clipped; scores above the
+        Logits become probabilities; boxes decoded and clipped; scores above the
         threshold kept, thinned by NMS within each class, and the best of the image returned,
         less those that clipping left without area.
 
@@ -233,7 +243,7 @@ class BoxHead(SecondStage):
             Detections of each image; ties by region, then by class.
         Empty: an image without proposals has no detections.
         """
-        scores = logits.float().softmax(dim=-1)[:, :-1]
+        scores = self.class_loss.probabilities(logits)
         boxes = self.coder.decode(torch.cat(list(proposals)), deltas)
         boxes = boxes.unflatten(1, (-1, self.kind.columns))
         counts = [len(rows) for rows in proposals]

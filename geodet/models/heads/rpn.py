@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from geodet.errors import CompositionError
+from geodet.errors import CompositionError, InvalidValueError
 from geodet.models.anchors import AnchorGenerator
 from geodet.models.assignment import Matcher
 from geodet.models.box_coding import BoxCoder, Coder
@@ -117,7 +117,8 @@ class RPN(FirstStage):
         coder: offsets <-> boxes; None is `BoxCoder` with weights of 1.
         nms_threshold: IoU above which the worse of two proposals of a level goes.
         min_size: a proposal with a side not longer than this goes.
-        box_loss: of the positives.
+        box_loss: of the positives; None is `SmoothL1`.
+        objectness_weight: factor of the objectness loss.
     Raises:
         CompositionError: head, anchors and levels do not fit each other.
     """
@@ -136,6 +137,7 @@ class RPN(FirstStage):
         nms_threshold: float = 0.7,
         min_size: float = 0.0,
         box_loss: BoxLoss | None = None,
+        objectness_weight: float = 1.0,
     ) -> None:
         super().__init__()
         if head.anchors_per_location != anchors.anchors_per_location:
@@ -166,6 +168,7 @@ class RPN(FirstStage):
         self.nms_threshold = nms_threshold
         self.min_size = min_size
         self.box_loss = box_loss
+        self.objectness_weight = objectness_weight
 
     def forward(self, features: Mapping[str, Tensor]) -> RPNOutput:
         """Predict for every anchor of every level.
@@ -190,18 +193,25 @@ class RPN(FirstStage):
         sizes: Sequence[ImageSize],
         target_boxes: Sequence[Tensor],
         *,
+        given: Sequence[Proposals] | None = None,
         generator: torch.Generator | None = None,
     ) -> TrainedProposals:
         """See `FirstStage`; losses and counts are those of `losses`."""
+        _refuse(given)
         output = self(features)
         losses, counts = self.losses(output, target_boxes, generator=generator)
         proposals = self.select(output, sizes, self.train_budget)
         return TrainedProposals(proposals=proposals, losses=losses, counts=counts)
 
     def propose(
-        self, features: Mapping[str, Tensor], sizes: Sequence[ImageSize]
+        self,
+        features: Mapping[str, Tensor],
+        sizes: Sequence[ImageSize],
+        *,
+        given: Sequence[Proposals] | None = None,
     ) -> list[Proposals]:
         """See `FirstStage`."""
+        _refuse(given)
         return self.select(self(features), sizes, self.test_budget)
 
     def losses(
@@ -250,7 +260,7 @@ class RPN(FirstStage):
         )
         normaliser = self.sampler.count * len(target_boxes)
         losses = {
-            "rpn_objectness": objectness / normaliser,
+            "rpn_objectness": self.objectness_weight * objectness / normaliser,
             "rpn_boxes": boxes_loss / normaliser,
         }
         counts = {
@@ -310,6 +320,14 @@ class RPN(FirstStage):
             boxes.append(self.coder.decode(anchors[order], chosen))
             groups.append(order.new_full((order.shape[1],), level))
         return torch.cat(boxes, dim=1), torch.cat(logits, dim=1), torch.cat(groups)
+
+
+def _refuse(given: Sequence[Proposals] | None) -> None:
+    if given is not None:
+        raise InvalidValueError(
+            "proposals: expected none, RPN makes its own; build the model with GivenProposals to "
+            "use yours"
+        )
 
 
 def _check_kinds(head: RPNHead, anchors: AnchorGenerator, coder: Coder) -> None:

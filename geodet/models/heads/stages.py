@@ -104,6 +104,7 @@ class FirstStage(nn.Module, ABC):
         sizes: Sequence[ImageSize],
         target_boxes: Sequence[Tensor],
         *,
+        given: Sequence[Proposals] | None = None,
         generator: torch.Generator | None = None,
     ) -> TrainedProposals:
         """Proposals to train on, and the losses of making them.
@@ -112,13 +113,20 @@ class FirstStage(nn.Module, ABC):
             features: name -> [b, channels, h, w].
             sizes: true size of each image.
             target_boxes: per image [g, k].
+            given: per image proposals that came with it.
             generator: source of sampling; None is torch's global one.
+        Raises:
+            InvalidValueError: proposals are given to a stage that makes its own, or are missing.
         Empty: an image may have no ground truth and no proposals.
         """
 
     @abstractmethod
     def propose(
-        self, features: Mapping[str, Tensor], sizes: Sequence[ImageSize]
+        self,
+        features: Mapping[str, Tensor],
+        sizes: Sequence[ImageSize],
+        *,
+        given: Sequence[Proposals] | None = None,
     ) -> list[Proposals]:
         """Proposals of each image to predict from; arguments as in `learn`."""
 
