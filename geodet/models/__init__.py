@@ -6,7 +6,7 @@ Three levels: blocks (`layers`, `backbones`, `necks`, `heads`), families that wi
 
 from geodet.models.anchors import AnchorGenerator
 from geodet.models.assignment import Matcher
-from geodet.models.backbones import ResNet, Swin, ViT, resnet, resnet_stage, swin, vit
+from geodet.models.backbones import MViT, ResNet, Swin, ViT, mvit, resnet, resnet_stage, swin, vit
 from geodet.models.box_coding import BoxCoder, Coder, RotatedBoxCoder
 from geodet.models.box_kinds import ROTATED, UPRIGHT, BoxKind
 from geodet.models.detectors import (
@@ -78,6 +78,7 @@ __all__ = [
     "LastLevelMaxPool",
     "LastLevelP6P7",
     "LayerNorm2d",
+    "MViT",
     "MaskHead",
     "Matcher",
     "Preprocess",
@@ -100,6 +101,7 @@ __all__ = [
     "fcos_fpn",
     "group_norm",
     "mask_rcnn_fpn",
+    "mvit",
     "rescale_instances",
     "resnet",
     "resnet_stage",

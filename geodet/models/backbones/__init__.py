@@ -11,6 +11,7 @@ from geodet.models.backbones.convnext import (
     convnext_small,
     convnext_tiny,
 )
+from geodet.models.backbones.mvit import MViT, MViTBlock, PoolingAttention, mvit
 from geodet.models.backbones.regnet import (
     ConvStem,
     RegNet,
@@ -48,8 +49,11 @@ __all__ = [
     "ConvStem",
     "DeepStem",
     "DeformBottleneckBlock",
+    "MViT",
+    "MViTBlock",
     "PatchMerging",
     "PatchStem",
+    "PoolingAttention",
     "RegNet",
     "RegNetBlock",
     "RegNetBranch",
@@ -74,6 +78,7 @@ __all__ = [
     "convnext_small",
     "convnext_tiny",
     "freeze",
+    "mvit",
     "regnet",
     "regnet_stage_sizes",
     "regnet_x_4gf",

@@ -6,7 +6,10 @@ from torch import nn
 
 from geodet.models.backbones import (
     ConvResidual,
+    MViT,
+    MViTBlock,
     PatchMerging,
+    PoolingAttention,
     RelativeAttention,
     Swin,
     SwinBlock,
@@ -31,9 +34,12 @@ def _simple_pyramid(pyramid: SimpleFeaturePyramid) -> dict[str, str]:
 TRANSFORMERS: Mapping[type[nn.Module], Rule] = {
     SimpleFeaturePyramid: _simple_pyramid,
     ConvResidual: plain_names,
+    MViT: plain_names,
+    MViTBlock: plain_names,
     Mlp: plain_names,
     PatchEmbed: plain_names,
     PatchMerging: plain_names,
+    PoolingAttention: plain_names,
     RelativeAttention: plain_names,
     Swin: plain_names,
     SwinBlock: plain_names,
