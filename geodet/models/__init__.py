@@ -49,6 +49,7 @@ from geodet.models.losses import (
 from geodet.models.necks import FPN, LastLevelMaxPool, LastLevelP6P7, SimpleFeaturePyramid
 from geodet.models.point_assignment import CentreMatcher
 from geodet.models.preprocess import Preprocess
+from geodet.models.pretrained import load_imagenet
 from geodet.models.sampling import BalancedSampler, subsample_labels
 
 __all__ = [
@@ -100,6 +101,7 @@ __all__ = [
     "faster_rcnn_fpn",
     "fcos_fpn",
     "group_norm",
+    "load_imagenet",
     "mask_rcnn_fpn",
     "mvit",
     "rescale_instances",

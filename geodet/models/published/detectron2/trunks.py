@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
+from geodet.models.backbones.regnet import RegNetBlock, RegNetBranch, SqueezeExcitation
 from geodet.models.backbones.resnet_blocks import ResidualBlock
 from geodet.models.backbones.staged import Stage, StagedBackbone, Stem
 from geodet.models.layers import ConvNorm, DeformConvNorm, FrozenBatchNorm2d, LayerNorm2d
@@ -25,6 +26,9 @@ TRUNKS: Mapping[type[nn.Module], Rule] = {
     Stem: plain_names,
     Stage: plain_names,
     ResidualBlock: plain_names,
+    RegNetBlock: plain_names,
+    RegNetBranch: plain_names,
+    SqueezeExcitation: plain_names,
     ConvNorm: plain_names,
     DeformConvNorm: plain_names,
     FrozenBatchNorm2d: plain_names,
