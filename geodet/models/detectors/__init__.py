@@ -16,6 +16,8 @@ from geodet.models.detectors.fpn_parts import (
     resnet_fpn,
 )
 from geodet.models.detectors.given import instances_from_proposals, proposals_from_instances
+from geodet.models.detectors.panoptic_fpn import PanopticFPN
+from geodet.models.detectors.panoptic_merging import PanopticMerging
 from geodet.models.detectors.proposal_families import fast_rcnn_fpn, rpn_fpn
 from geodet.models.detectors.proposal_network import ProposalNetwork
 from geodet.models.detectors.pyramid_families import imagenet_preprocess, pyramid_mask_rcnn
@@ -26,16 +28,21 @@ from geodet.models.detectors.region_columns import (
     regions_of,
     with_region_columns,
 )
-from geodet.models.detectors.rescale import rescale_instances
+from geodet.models.detectors.rescale import rescale_instances, rescale_prediction
 from geodet.models.detectors.retinanet import RetinaNet
+from geodet.models.detectors.scene_families import fpn_semantic_head, panoptic_fpn, semantic_fpn
+from geodet.models.detectors.semantic_segmentor import SemanticSegmentor
 from geodet.models.detectors.targets import Targets, targets_from_instances
 from geodet.models.detectors.vitdet import vitdet_mask_rcnn, vitdet_preprocess, vitdet_pyramid
 
 __all__ = [
     "FCOS",
     "RCNN",
+    "PanopticFPN",
+    "PanopticMerging",
     "ProposalNetwork",
     "RetinaNet",
+    "SemanticSegmentor",
     "Targets",
     "caffe_preprocess",
     "fast_rcnn_fpn",
@@ -44,20 +51,24 @@ __all__ = [
     "fpn_box_head",
     "fpn_mask_head",
     "fpn_rpn",
+    "fpn_semantic_head",
     "imagenet_preprocess",
     "instances_from_proposals",
     "mask_rcnn_fpn",
+    "panoptic_fpn",
     "proposals_from_instances",
     "pyramid_mask_rcnn",
     "region_losses",
     "region_outputs",
     "regions_of",
     "rescale_instances",
+    "rescale_prediction",
     "resnet_fpn",
     "resnet_fpn_p3_to_p7",
     "retinanet_fpn",
     "rotated_retinanet_fpn",
     "rpn_fpn",
+    "semantic_fpn",
     "targets_from_instances",
     "vitdet_mask_rcnn",
     "vitdet_preprocess",

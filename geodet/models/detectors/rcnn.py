@@ -129,9 +129,10 @@ class RCNN(nn.Module):
             given = proposals_from_instances(
                 proposals, batch.sizes, kind=self.kind, device=batch.tensor.device
             )
+        features = checked_features(self.backbone, batch)
         if targets is None:
-            return self._detect(batch, given)
-        return self._losses(batch, targets, given)
+            return self.detect(batch, features, given=given)
+        return self.learn(batch, features, targets, given=given)
 
     def predict_in_boxes(
         self, images: Sequence[Tensor], instances: Sequence[Instances]
@@ -173,12 +174,15 @@ class RCNN(nn.Module):
         batch = self.preprocess(images)
         return self._region_outputs(checked_features(self.backbone, batch), instances)
 
-    def _losses(
+    def learn(
         self,
         batch: ImageList,
+        features: dict[str, Tensor],
         targets: Sequence[Instances],
-        given: Sequence[Proposals] | None,
+        *,
+        given: Sequence[Proposals] | None = None,
     ) -> dict[str, Tensor]:
+        """Losses of a preprocessed batch, given its feature maps; otherwise as `forward`."""
         truth = targets_from_instances(
             targets,
             batch.sizes,
@@ -188,7 +192,6 @@ class RCNN(nn.Module):
             keypoints=self.keypoint_head is not None,
             device=batch.tensor.device,
         )
-        features = checked_features(self.backbone, batch)
         first = self.proposals.learn(features, batch.sizes, truth.boxes, given=given)
         second = self.box_head.learn(
             features,
@@ -219,8 +222,14 @@ class RCNN(nn.Module):
             )
         return losses
 
-    def _detect(self, batch: ImageList, given: Sequence[Proposals] | None) -> list[Instances]:
-        features = checked_features(self.backbone, batch)
+    def detect(
+        self,
+        batch: ImageList,
+        features: dict[str, Tensor],
+        *,
+        given: Sequence[Proposals] | None = None,
+    ) -> list[Instances]:
+        """Detections in a preprocessed batch, given its feature maps; otherwise as `forward`."""
         found = self.proposals.propose(features, batch.sizes, given=given)
         detections = self.box_head.detect(
             features, [proposals.boxes for proposals in found], batch.sizes

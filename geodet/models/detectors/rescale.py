@@ -1,9 +1,54 @@
 """Predictions from the size a network saw to the size a user asked about."""
 
-from geodet.errors import DtypeError
-from geodet.structures import Boxes, ImageSize, Instances, RoiMasks, RotatedBoxes
+from typing import overload
 
-__all__ = ["rescale_instances"]
+from geodet.errors import DtypeError
+from geodet.structures import (
+    Boxes,
+    ImageSize,
+    Instances,
+    RoiMasks,
+    RotatedBoxes,
+    ScenePrediction,
+    SemanticScores,
+)
+
+__all__ = ["rescale_instances", "rescale_prediction"]
+
+
+@overload
+def rescale_prediction(prediction: Instances, size: ImageSize) -> Instances: ...
+@overload
+def rescale_prediction(prediction: SemanticScores, size: ImageSize) -> SemanticScores: ...
+@overload
+def rescale_prediction(prediction: ScenePrediction, size: ImageSize) -> ScenePrediction: ...
+
+
+def rescale_prediction(
+    prediction: Instances | SemanticScores | ScenePrediction, size: ImageSize
+) -> Instances | SemanticScores | ScenePrediction:
+    """Scale what a model of any kind found to another size of the same image.
+
+    Args:
+        prediction: objects (see `rescale_instances`), scores of classes, or a scene of both. Hard
+            masks of a scene take the nearest pixel.
+        size: the size that the answer shall refer to.
+    Returns:
+        A prediction of the same kind, for `size`.
+    Raises:
+        DtypeError: `prediction` is of another kind, or lacks boxes.
+    """
+    if isinstance(prediction, Instances):
+        return rescale_instances(prediction, size)
+    if isinstance(prediction, SemanticScores):
+        return prediction.resize(size)
+    if isinstance(prediction, ScenePrediction):
+        instances = _rescaled(prediction.instances, size)
+        return prediction.with_parts(instances, prediction.semantic.resize(size))
+    raise DtypeError(
+        f"prediction: expected Instances, SemanticScores or ScenePrediction, got "
+        f"{type(prediction).__name__}"
+    )
 
 
 def rescale_instances(instances: Instances, size: ImageSize) -> Instances:
@@ -23,6 +68,17 @@ def rescale_instances(instances: Instances, size: ImageSize) -> Instances:
             `geodet.transforms.Resize`.
     Empty: no instances give none, of the new size.
     """
+    masks = instances.masks
+    if masks is not None and not isinstance(masks, RoiMasks):
+        raise DtypeError(
+            f"instances.masks: expected RoiMasks, got {type(masks).__name__}; "
+            "resize hard masks with geodet.transforms.Resize"
+        )
+    return _rescaled(instances, size)
+
+
+def _rescaled(instances: Instances, size: ImageSize) -> Instances:
+    """Do as `rescale_instances` says, with masks of any kind."""
     old = instances.image_size
     factors = (size.width / old.width, size.height / old.height)
     boxes = instances.boxes
@@ -37,11 +93,6 @@ def rescale_instances(instances: Instances, size: ImageSize) -> Instances:
             "rescale_instances takes predictions of a detector"
         )
     masks, keypoints = instances.masks, instances.keypoints
-    if masks is not None and not isinstance(masks, RoiMasks):
-        raise DtypeError(
-            f"instances.masks: expected RoiMasks, got {type(masks).__name__}; "
-            "resize hard masks with geodet.transforms.Resize"
-        )
     scaled = instances.with_(
         image_size=size,
         boxes=boxes,

@@ -11,6 +11,8 @@ from geodet.models.heads.pooler import RoiPooler, assign_levels
 from geodet.models.heads.region_head import RegionHead, Regions
 from geodet.models.heads.roi_sampling import RoiSampler, SampledRois, rois_from_boxes
 from geodet.models.heads.rpn import RPN, ProposalBudget, RPNHead, RPNOutput
+from geodet.models.heads.semantic import SemanticHead
+from geodet.models.heads.semantic_fpn import SemanticFPNHead
 from geodet.models.heads.stages import (
     BoxDetections,
     FirstStage,
@@ -43,6 +45,8 @@ __all__ = [
     "RoiSampler",
     "SampledRois",
     "SecondStage",
+    "SemanticFPNHead",
+    "SemanticHead",
     "StageFeatures",
     "TrainedBoxes",
     "TrainedProposals",

@@ -9,6 +9,7 @@ from geodet.models.losses.classification import (
 )
 from geodet.models.losses.focal import dense_focal_loss, sigmoid_focal_loss
 from geodet.models.losses.normaliser import EmaNormaliser
+from geodet.models.losses.pixels import HardPixelMining, PixelCrossEntropy, PixelLoss
 from geodet.models.losses.regression import smooth_l1_loss
 from geodet.models.losses.rotated_iou import rotated_giou_loss, rotated_iou_loss
 
@@ -17,7 +18,10 @@ __all__ = [
     "ClassLoss",
     "EmaNormaliser",
     "FederatedClasses",
+    "HardPixelMining",
     "IouLoss",
+    "PixelCrossEntropy",
+    "PixelLoss",
     "SigmoidClasses",
     "SmoothL1",
     "SoftmaxClasses",
