@@ -13,7 +13,7 @@ from geodet.engine.checkpoint import Checkpoint, Checkpoints
 from geodet.engine.distributed import Processes, choose_device, process_group
 from geodet.engine.loop import Batches, BatchLike, SaveCheckpoints, Trainer
 from geodet.engine.metrics import MetricsFiles, MetricsWriter, NoMetrics, read_metrics
-from geodet.engine.optim import clip_gradients, parameter_groups, set_learning_rate
+from geodet.engine.optim import LayeredModule, clip_gradients, parameter_groups, set_learning_rate
 from geodet.engine.progress import ShowProgress
 from geodet.engine.schedule import (
     ConstantSchedule,
@@ -32,6 +32,7 @@ __all__ = [
     "ConstantSchedule",
     "CosineSchedule",
     "EvaluateEvery",
+    "LayeredModule",
     "LogMetrics",
     "MetricsFiles",
     "MetricsWriter",

@@ -63,6 +63,8 @@ class AdamW:
         norm_weight_decay: of normalisation layers; None: as the rest.
         bias_weight_decay: of other biases; None: as the rest.
         bias_lr_factor: multiplies the rate of biases.
+        layer_decay: rate of each layer of a transformer by that of the next; None: all alike.
+        undecayed: last parts of the names of parameters without decay.
 
     Reference: Loshchilov & Hutter 2019, algorithm 2.
     """
@@ -78,6 +80,8 @@ class AdamW:
         default=None, validator=number(or_equal=True, optional=True)
     )
     bias_lr_factor: float = attrs.field(default=1.0, validator=number())
+    layer_decay: float | None = attrs.field(default=None, validator=number(optional=True))
+    undecayed: tuple[str, ...] = ()
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
         """Return the optimizer of a model's trainable parameters."""
@@ -87,6 +91,8 @@ class AdamW:
             norm_weight_decay=self.norm_weight_decay,
             bias_weight_decay=self.bias_weight_decay,
             bias_lr_factor=self.bias_lr_factor,
+            layer_decay=self.layer_decay,
+            undecayed=self.undecayed,
         )
         return torch.optim.AdamW(groups, lr=self.lr, betas=(self.beta1, self.beta2), foreach=True)
 

@@ -58,6 +58,52 @@ def test_a_frozen_model_is_refused():
         parameter_groups(model, weight_decay=0.0)
 
 
+class _Stack(nn.Module):
+    """Three layers, and a norm above them."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.middle, self.top = (nn.Linear(2, 2, bias=False) for _ in range(3))
+        self.norm = nn.LayerNorm(2)
+
+    def parameter_layers(self):
+        return [list(part.parameters()) for part in (self.stem, self.middle, self.top)]
+
+
+def test_deeper_layers_learn_slower():
+    """The first of three layers by the decay's third power, what is above them by 1."""
+    model = nn.Sequential(_Stack(), nn.Linear(2, 2, bias=False))
+    groups = parameter_groups(model, weight_decay=0.1, norm_weight_decay=0.0, layer_decay=0.5)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    found = {
+        names[id(each)]: (group["weight_decay"], group["lr_factor"])
+        for group in groups
+        for each in group["params"]
+    }
+    assert found == {
+        "0.stem.weight": (0.1, 0.125),
+        "0.middle.weight": (0.1, 0.25),
+        "0.top.weight": (0.1, 0.5),
+        "0.norm.weight": (0.0, 1.0),
+        "0.norm.bias": (0.0, 1.0),
+        "1.weight": (0.1, 1.0),
+    }
+
+
+def test_layer_decay_without_layers_is_refused():
+    """It would change nothing without a word."""
+    with pytest.raises(CompositionError, match=r"layer_decay=0.7.*Linear has layers"):
+        parameter_groups(nn.Linear(2, 2), weight_decay=0.0, layer_decay=0.7)
+
+
+def test_parameters_named_undecayed_have_no_decay():
+    """By the last part of their names, wherever they are."""
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2))
+    groups = parameter_groups(model, weight_decay=0.1, undecayed=("bias",))
+    found = {group["weight_decay"]: [each.ndim for each in group["params"]] for group in groups}
+    assert found == {0.1: [2, 2], 0.0: [1, 1]}
+
+
 def test_learning_rate_reaches_every_group(tiny):
     """Each group gets base rate x schedule x its own factor."""
     groups = parameter_groups(tiny.TinyModel(), weight_decay=0.0, bias_lr_factor=2.0)

@@ -270,3 +270,14 @@ def test_blocks_that_do_not_fit_fail_at_construction():
     patches = PatchEmbed(3, 8, kernel_size=7, stride=4, padding=3)
     with pytest.raises(CompositionError, match="block 0 expects 4 channels, gets 8"):
         MViT(patch_embed=patches, blocks=[block], stage_ends=(0,), out_features=("scale2",))
+
+
+def test_layers_of_a_learning_rate_are_the_blocks():
+    """Patches and positions, then six blocks; the norms of the maps are above them."""
+    model = _tiny(position_side=16)
+    layers = model.parameter_layers()
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    listed = [names[id(parameter)] for layer in layers for parameter in layer]
+    assert len(layers) == 7
+    assert len(set(listed)) == len(listed)
+    assert {n for n in names.values() if not n.startswith("scale")} == set(listed)

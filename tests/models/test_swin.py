@@ -286,3 +286,17 @@ def test_names_are_detectron2s():
         "fpn_lateral2.weight",
     }
     assert wanted <= names
+
+
+def test_layers_of_a_learning_rate_are_the_blocks():
+    """Patches and positions, then seven blocks; the norms of the maps are above them."""
+    model = _tiny(position_side=8)
+    layers = model.parameter_layers()
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    listed = [names[id(parameter)] for layer in layers for parameter in layer]
+    assert len(layers) == 8
+    assert len(set(listed)) == len(listed)
+    assert {n for n in names.values() if not n.startswith("norm")} == set(listed)
+    second = {names[id(parameter)] for parameter in layers[2]}
+    assert "layers.0.blocks.1.norm1.weight" in second
+    assert "layers.0.downsample.reduction.weight" in second

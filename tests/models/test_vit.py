@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from geodet.engine import parameter_groups
 from geodet.errors import CompositionError, ShapeError
 from geodet.models.backbones import RelativeAttention, ViT, ViTBlock, vit
 from geodet.models.layers import PatchEmbed
@@ -249,3 +250,21 @@ def test_blocks_of_other_channels_fail_at_construction():
     patches = PatchEmbed(3, 32, kernel_size=16, stride=16)
     with pytest.raises(CompositionError, match=r"PatchEmbed gives 32.*blocks of \[16\]"):
         ViT(patch_embed=patches, blocks=[block])
+
+
+def test_layers_of_a_learning_rate_are_those_of_vitdet():
+    """Patches and positions, then the blocks; convolution blocks and the rest learn at full rate.
+
+    ViTDet: decay ** (depth + 1) for the patches, decay ** (depth - i) for block i.
+    """
+    model = _tiny(conv_blocks=(2,))
+    groups = parameter_groups(model, weight_decay=0.1, layer_decay=0.7, undecayed=("pos_embed",))
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    found = {names[id(p)]: group for group in groups for p in group["params"]}
+    assert len(found) == len(list(model.parameters()))
+    for name, group in found.items():
+        power = 4  # pos_embed, patch_embed
+        if name.startswith("blocks."):
+            power = 0 if ".residual." in name else 3 - int(name.split(".")[1])
+        assert group["lr_factor"] == pytest.approx(0.7**power), name
+        assert group["weight_decay"] == (0.0 if name == "pos_embed" else 0.1)

@@ -279,6 +279,13 @@ class MViT(Backbone):
                 maps[name] = self.get_submodule(f"{name}_norm")(tokens).permute(0, 3, 1, 2)
         return maps
 
+    def parameter_layers(self) -> list[list[nn.Parameter]]:
+        """Patches and positions, then each block."""
+        first = list(self.patch_embed.parameters())
+        if self.pos_embed is not None:
+            first.append(self.pos_embed)
+        return [first, *(list(block.parameters()) for block in self.blocks)]
+
 
 def mvit(
     *,

@@ -321,6 +321,17 @@ class Swin(Backbone):
                 tokens = stage.downsample(tokens)
         return maps
 
+    def parameter_layers(self) -> list[list[nn.Parameter]]:
+        """Patches and positions, then each block; a merging lies with the block before it."""
+        layers = [list(self.patch_embed.parameters())]
+        if self.absolute_pos_embed is not None:
+            layers[0].append(self.absolute_pos_embed)
+        for stage in self.layers:
+            layers += [list(block.parameters()) for block in stage.get_submodule("blocks")]
+            if isinstance(stage.downsample, PatchMerging):
+                layers[-1] += stage.downsample.parameters()
+        return layers
+
 
 def swin(
     *,

@@ -241,6 +241,17 @@ class ViT(Backbone):
             tokens = run_block(block, tokens, checkpointing=self.checkpointing)
         return {self.out_feature: tokens.permute(0, 3, 1, 2)}
 
+    def parameter_layers(self) -> list[list[nn.Parameter]]:
+        """Patches and positions, then each block without its `residual`, which is always new."""
+        first = list(self.patch_embed.parameters())
+        if self.pos_embed is not None:
+            first.append(self.pos_embed)
+        blocks = [
+            [each for name, each in block.named_parameters() if not name.startswith("residual.")]
+            for block in self.blocks
+        ]
+        return [first, *blocks]
+
 
 def vit(
     *,
