@@ -26,9 +26,11 @@ class AnchorGenerator(nn.Module):
             corner, which is what every published Detectron2 checkpoint was trained with.
         angles: of rotated anchors, in degrees counter-clockwise, the same on every level; None
             makes upright ones.
+        rounded: the sides of upright anchors lie at whole pixels from their centres, as in
+            torchvision.
     Raises:
-        CompositionError: levels disagree in number, a level has no size, or a number is not
-            positive.
+        CompositionError: levels disagree in number, a level has no size, a number is not
+            positive, or rotated anchors are rounded.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class AnchorGenerator(nn.Module):
         strides: Sequence[int],
         offset: float = 0.0,
         angles: Sequence[float] | None = None,
+        rounded: bool = False,
     ) -> None:
         super().__init__()
         if len(sizes) != len(strides) or len(sizes) == 0:
@@ -61,12 +64,15 @@ class AnchorGenerator(nn.Module):
             raise CompositionError(f"AnchorGenerator: expected 0 <= offset < 1, got {offset}")
         if angles is not None and len(angles) == 0:
             raise CompositionError("AnchorGenerator: expected at least one angle, or None")
+        if angles is not None and rounded:
+            raise CompositionError("AnchorGenerator: rotated anchors have no sides to round")
         self.strides = tuple(strides)
         self.offset = offset
         self.kind: AnyBoxKind = UPRIGHT if angles is None else ROTATED
         self.anchors_per_location = len(sizes[0]) * len(aspect_ratios) * len(angles or (0,))
         for i, level in enumerate(sizes):
             cell = _cell_anchors(level, aspect_ratios, angles)
+            cell = cell.round() if rounded else cell
             self.register_buffer(f"cell_{i}", cell, persistent=False)
 
     def forward(self, grid_sizes: Sequence[tuple[int, int]]) -> list[Tensor]:

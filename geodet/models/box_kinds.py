@@ -99,8 +99,11 @@ class BoxKind(ABC, Generic[BoxesT]):
         *,
         spatial_scale: float,
         sampling_ratio: int,
+        aligned: bool = True,
     ) -> Tensor:
-        """Pool regions [r, 1 + k] of maps [b, c, h, w] to [r, c, side, side]."""
+        """Pool regions [r, 1 + k] of maps [b, c, h, w] to [r, c, side, side]; not `aligned`
+        takes pixel centres to lie at whole numbers, which upright regions alone can.
+        """
 
     def area(self, boxes: Tensor) -> Tensor:
         """[..., k] to [...] square pixels."""
@@ -185,15 +188,16 @@ class UprightKind(BoxKind[Boxes]):
         *,
         spatial_scale: float,
         sampling_ratio: int,
+        aligned: bool = True,
     ) -> Tensor:
-        """As in `BoxKind`; pixel centres lie at half numbers."""
+        """See `BoxKind`."""
         return ops.roi_align(
             features,
             rois,
             (side, side),
             spatial_scale=spatial_scale,
             sampling_ratio=sampling_ratio,
-            aligned=True,
+            aligned=aligned,
         )
 
 
@@ -258,8 +262,15 @@ class RotatedKind(BoxKind[RotatedBoxes]):
         *,
         spatial_scale: float,
         sampling_ratio: int,
+        aligned: bool = True,
     ) -> Tensor:
-        """As in `BoxKind`; the grid of cells turns with its region."""
+        """As in `BoxKind`; the grid of cells turns with its region.
+
+        Raises:
+            CompositionError: not aligned.
+        """
+        if not aligned:
+            raise CompositionError("RotatedBoxes: regions are always pooled aligned")
         return ops.roi_align_rotated(
             features,
             rois,

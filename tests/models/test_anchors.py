@@ -96,3 +96,17 @@ def test_rotated_anchors_are_the_upright_ones_at_every_angle():
             torch.testing.assert_close(by_angle[:, i, :4], Boxes(upright).to_cxcywh())
     with pytest.raises(CompositionError, match="at least one angle"):
         AnchorGenerator(**options, angles=())
+
+
+def test_rounded_anchors_are_torchvisions():
+    """Of one size a level; torchvision's own generator is the oracle."""
+    sizes, ratios = ((33,), (65,)), (0.5, 1.0, 2.0)
+    oracle = TorchvisionAnchors(sizes, (ratios,) * 2)
+    ours = AnchorGenerator(sizes=sizes, aspect_ratios=ratios, strides=(4, 8), rounded=True)
+    wanted = oracle.grid_anchors([(3, 5), (2, 2)], [[torch.tensor(s)] * 2 for s in (4, 8)])
+    for found, expected in zip(ours([(3, 5), (2, 2)]), wanted, strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    with pytest.raises(CompositionError, match="no sides to round"):
+        AnchorGenerator(
+            sizes=sizes, aspect_ratios=ratios, strides=(4, 8), angles=(0.0,), rounded=True
+        )

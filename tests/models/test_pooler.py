@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torchvision.ops.poolers import LevelMapper
 
 from geodet.errors import CompositionError
-from geodet.models import UPRIGHT, RoiPooler
+from geodet.models import ROTATED, UPRIGHT, RoiPooler
 from geodet.models.heads import assign_levels, rois_from_boxes
 
 STRIDES = {"p2": 4, "p3": 8, "p4": 16}
@@ -96,3 +96,20 @@ def test_strides_that_are_no_pyramid_fail_at_construction(strides):
     """Powers of two that double."""
     with pytest.raises(CompositionError, match="RoiPooler"):
         RoiPooler(strides, output_side=7)
+
+
+def test_torchvisions_regions_start_half_a_pixel_later():
+    """Not aligned, with 2 samples: torchvision's operator; rotated regions cannot."""
+    torch.manual_seed(0)
+    maps = {"p2": torch.rand(1, 3, 20, 20), "p3": torch.rand(1, 3, 10, 10)}
+    rois = torch.tensor([[0, 3.3, 5.1, 30.2, 41.7], [0, 0.0, 0.0, 60.0, 70.0]])
+    pooler = RoiPooler(
+        {"p2": 4, "p3": 8}, output_side=7, sampling_ratio=2, canonical_level=3, aligned=False
+    )
+    wanted = torchvision.ops.roi_align(maps["p2"], rois, 7, 0.25, sampling_ratio=2, aligned=False)
+    small = RoiPooler({"p2": 4}, output_side=7, sampling_ratio=2, aligned=False)
+    torch.testing.assert_close(small(maps, rois), wanted)
+    assert "not aligned" in repr(pooler)
+    assert pooler(maps, rois).shape == (2, 3, 7, 7)
+    with pytest.raises(CompositionError, match="RotatedBoxes are always pooled aligned"):
+        RoiPooler({"p2": 4}, output_side=7, kind=ROTATED, aligned=False)

@@ -24,6 +24,7 @@ class DenseSelector:
         candidates_per_level: pairs of each level and image that are decoded.
         nms_threshold: IoU above which the worse of two detections of a class goes.
         max_detections: per image, over all classes.
+        clip_first: clip boxes to the image before they are compared (torchvision), not after.
     Raises:
         CompositionError: a number is out of range.
     """
@@ -32,6 +33,7 @@ class DenseSelector:
     candidates_per_level: int = 1000
     nms_threshold: float = 0.5
     max_detections: int = 100
+    clip_first: bool = False
 
     def __attrs_post_init__(self) -> None:
         if self.candidates_per_level < 1 or self.max_detections < 1:
@@ -52,8 +54,8 @@ class DenseSelector:
     ) -> list[BoxDetections]:
         """Detections of each image.
 
-        Boxes are clipped to the image after they were compared, so that the overlap of two boxes
-        counts what lies outside too; those without area after that are dropped last.
+        Without `clip_first` the overlap of two boxes counts what lies outside the image too.
+        Boxes that clipping leaves without area are dropped last.
 
         Args:
             anchors: per level [a_l, d].
@@ -98,8 +100,11 @@ class DenseSelector:
     def _thin(
         self, boxes: Tensor, scores: Tensor, labels: Tensor, *, size: ImageSize, kind: AnyBoxKind
     ) -> BoxDetections:
-        kept = kind.batched_nms(boxes, scores, labels, self.nms_threshold)[: self.max_detections]
-        cut = kind.clip(boxes[kept], boxes.new_tensor([size.width, size.height]))
+        limit = boxes.new_tensor([size.width, size.height])
+        compared = kind.clip(boxes, limit) if self.clip_first else boxes
+        kept = kind.batched_nms(compared, scores, labels, self.nms_threshold)
+        kept = kept[: self.max_detections]
+        cut = kind.clip(boxes[kept], limit)
         solid = (kind.sides(cut) > 0).all(-1)
         return BoxDetections(
             boxes=cut[solid], scores=scores[kept][solid], labels=labels[kept][solid]

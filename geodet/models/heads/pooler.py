@@ -46,8 +46,10 @@ class RoiPooler(nn.Module):
         canonical_size: see `assign_levels`.
         canonical_level: see `assign_levels`.
         kind: of the regions.
+        aligned: pixel centres lie at half numbers. False, for upright regions, takes them to
+            lie at whole ones, as torchvision's detectors were trained.
     Raises:
-        CompositionError: the strides are no pyramid.
+        CompositionError: the strides are no pyramid, or the kind cannot pool so.
     Reference: He et al. 2017 (arXiv 1703.06870), section 3, with half-pixel alignment.
     """
 
@@ -60,6 +62,7 @@ class RoiPooler(nn.Module):
         canonical_size: float = 224.0,
         canonical_level: int = 4,
         kind: AnyBoxKind = UPRIGHT,
+        aligned: bool = True,
     ) -> None:
         super().__init__()
         values = list(strides.values())
@@ -71,12 +74,17 @@ class RoiPooler(nn.Module):
             raise CompositionError(
                 f"RoiPooler: expected strides that are powers of 2, got {dict(strides)}"
             )
+        if not aligned and kind != UPRIGHT:
+            raise CompositionError(
+                f"RoiPooler: regions of {kind.structure.__name__} are always pooled aligned"
+            )
         self.strides = dict(strides)
         self.output_side = output_side
         self.sampling_ratio = sampling_ratio
         self.canonical_size = canonical_size
         self.canonical_level = canonical_level
         self.kind = kind
+        self.aligned = aligned
 
     def forward(self, features: Mapping[str, Tensor], rois: Tensor) -> Tensor:
         """Pool every region.
@@ -108,6 +116,7 @@ class RoiPooler(nn.Module):
                     self.output_side,
                     spatial_scale=1.0 / stride,
                     sampling_ratio=self.sampling_ratio,
+                    aligned=self.aligned,
                 )
             )
         # The inverse permutation puts each region back where it came from.
@@ -120,4 +129,5 @@ class RoiPooler(nn.Module):
         samples = self.sampling_ratio or "adaptive"
         return f"{boxes}, {levels}, side={self.output_side}, sampling={samples}, " + (
             f"canonical={self.canonical_size:g} at 2**{self.canonical_level}"
+            + ("" if self.aligned else ", not aligned")
         )
