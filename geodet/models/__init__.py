@@ -45,7 +45,7 @@ from geodet.models.heads import (
     SemanticFPNHead,
     SemanticHead,
 )
-from geodet.models.layers import FrozenBatchNorm2d, LayerNorm2d, group_norm
+from geodet.models.layers import FrozenBatchNorm2d, LayerNorm2d, fold_norms, group_norm
 from geodet.models.losses import (
     EmaNormaliser,
     FederatedClasses,
@@ -119,6 +119,7 @@ __all__ = [
     "fast_rcnn_fpn",
     "faster_rcnn_fpn",
     "fcos_fpn",
+    "fold_norms",
     "group_norm",
     "load_imagenet",
     "mask_rcnn_fpn",

@@ -5,6 +5,7 @@ from geodet.models.layers.checkpointing import run_block
 from geodet.models.layers.conv import ConvNorm
 from geodet.models.layers.deform import DeformConvNorm
 from geodet.models.layers.drop_path import DropPath, drop_path_rates
+from geodet.models.layers.folding import fold_norms
 from geodet.models.layers.initialisation import (
     fill_c2_msra,
     fill_c2_xavier,
@@ -34,6 +35,7 @@ __all__ = [
     "fill_normal",
     "fill_transformer",
     "fill_zeros",
+    "fold_norms",
     "grid_positions",
     "group_norm",
     "join_windows",

@@ -13,7 +13,8 @@ class DeformConvNorm(nn.Conv2d):
     """Deformable 3x3 convolution of version 1 or 2, then its norm.
 
     Like ConvNorm a Conv2d, without bias, so that its tensors are `NAME.weight` and `NAME.norm.*`.
-    The offsets come from another convolution, as an argument.
+    The offsets come from another convolution, as an argument. `fold_norms` gives it a bias and
+    takes its norm.
 
     Args:
         in_channels: channels in.
@@ -61,7 +62,7 @@ class DeformConvNorm(nn.Conv2d):
         self.modulated = modulated
         self.offset_groups = offset_groups
         self.offset_channels = (27 if modulated else 18) * offset_groups
-        self.norm = norm(out_channels)
+        self.norm: nn.Module | None = norm(out_channels)
 
     def forward(self, features: Tensor, offsets: Tensor) -> Tensor:  # type: ignore[override]
         """Convolve at moved points, then normalise.
@@ -88,10 +89,11 @@ class DeformConvNorm(nn.Conv2d):
             features.to(dtype),
             moves.to(dtype),
             self.weight,
+            self.bias,
             modulation=None if factors is None else factors.to(dtype),
             stride=(self.stride[0], self.stride[1]),
             padding=(self.dilation[0], self.dilation[1]),
             dilation=(self.dilation[0], self.dilation[1]),
         )
-        normed: Tensor = self.norm(out.to(features.dtype))
-        return normed
+        out = out.to(features.dtype)
+        return out if self.norm is None else self.norm(out)
