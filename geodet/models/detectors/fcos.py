@@ -71,6 +71,8 @@ class FCOS(DenseDetector):
         keypoint_head: RegionHead[Keypoints] | None = None,
     ) -> None:
         coder = DistanceCoder() if coder is None else coder
+        box_loss = IouLoss("giou") if box_loss is None else box_loss
+        box_loss.check_fits(coder, owner="FCOS")
         super().__init__(
             preprocess=preprocess,
             backbone=backbone,
@@ -96,7 +98,7 @@ class FCOS(DenseDetector):
         self.coder = coder
         self.alpha = alpha
         self.gamma = gamma
-        self.box_loss: BoxLoss = IouLoss("giou") if box_loss is None else box_loss
+        self.box_loss = box_loss
 
     def predict(self, features: Mapping[str, Tensor]) -> DenseOutput:
         """Predict for every cell of every level.
