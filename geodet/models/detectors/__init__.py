@@ -16,6 +16,23 @@ from geodet.models.detectors.fpn_parts import (
     resnet_fpn,
 )
 from geodet.models.detectors.given import instances_from_proposals, proposals_from_instances
+from geodet.models.detectors.one_map_families import (
+    faster_rcnn_c4,
+    faster_rcnn_dc5,
+    mask_rcnn_c4,
+    mask_rcnn_dc5,
+)
+from geodet.models.detectors.one_map_parts import (
+    c4_box_features,
+    c4_mask_head,
+    dc5_mask_head,
+    one_map_box_head,
+    one_map_pooler,
+    one_map_preprocess,
+    one_map_rpn,
+    resnet_c4,
+    resnet_dc5,
+)
 from geodet.models.detectors.panoptic_fpn import PanopticFPN
 from geodet.models.detectors.panoptic_merging import PanopticMerging
 from geodet.models.detectors.proposal_families import fast_rcnn_fpn, rpn_fpn
@@ -44,8 +61,13 @@ __all__ = [
     "RetinaNet",
     "SemanticSegmentor",
     "Targets",
+    "c4_box_features",
+    "c4_mask_head",
     "caffe_preprocess",
+    "dc5_mask_head",
     "fast_rcnn_fpn",
+    "faster_rcnn_c4",
+    "faster_rcnn_dc5",
     "faster_rcnn_fpn",
     "fcos_fpn",
     "fpn_box_head",
@@ -54,7 +76,13 @@ __all__ = [
     "fpn_semantic_head",
     "imagenet_preprocess",
     "instances_from_proposals",
+    "mask_rcnn_c4",
+    "mask_rcnn_dc5",
     "mask_rcnn_fpn",
+    "one_map_box_head",
+    "one_map_pooler",
+    "one_map_preprocess",
+    "one_map_rpn",
     "panoptic_fpn",
     "proposals_from_instances",
     "pyramid_mask_rcnn",
@@ -63,6 +91,8 @@ __all__ = [
     "regions_of",
     "rescale_instances",
     "rescale_prediction",
+    "resnet_c4",
+    "resnet_dc5",
     "resnet_fpn",
     "resnet_fpn_p3_to_p7",
     "retinanet_fpn",

@@ -13,12 +13,30 @@ from geodet.models.zoo.rcnn_fpn import (
     mask_rcnn_r101_fpn,
     mask_rcnn_x101_fpn,
 )
+from geodet.models.zoo.rcnn_one_map import (
+    faster_rcnn_r50_c4,
+    faster_rcnn_r50_dc5,
+    faster_rcnn_r101_c4,
+    faster_rcnn_r101_dc5,
+    mask_rcnn_r50_c4,
+    mask_rcnn_r50_dc5,
+    mask_rcnn_r101_c4,
+    mask_rcnn_r101_dc5,
+)
 
 __all__ = [
+    "faster_rcnn_r50_c4",
+    "faster_rcnn_r50_dc5",
     "faster_rcnn_r50_fpn",
+    "faster_rcnn_r101_c4",
+    "faster_rcnn_r101_dc5",
     "faster_rcnn_r101_fpn",
     "mask_rcnn_r18_fpn",
+    "mask_rcnn_r50_c4",
+    "mask_rcnn_r50_dc5",
     "mask_rcnn_r50_fpn",
+    "mask_rcnn_r101_c4",
+    "mask_rcnn_r101_dc5",
     "mask_rcnn_r101_fpn",
     "mask_rcnn_x101_fpn",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from geodet.models.detectors import RCNN
+from geodet.models.detectors import RCNN, ProposalNetwork
 from geodet.models.heads import (
     RPN,
     BoxHead,
@@ -26,6 +26,10 @@ def _detector(_: RCNN) -> dict[str, str]:
         "mask_head": "roi_heads.mask_head",
         "keypoint_head": "roi_heads.keypoint_head",
     }
+
+
+def _proposal_network(_: ProposalNetwork) -> dict[str, str]:
+    return {"proposals": "proposal_generator"}
 
 
 def _rpn(_: RPN) -> dict[str, str]:
@@ -62,6 +66,7 @@ def _mask_head(head: MaskHead) -> dict[str, str]:
 
 TWO_STAGE: Mapping[type[nn.Module], Rule] = {
     RCNN: _detector,
+    ProposalNetwork: _proposal_network,
     RPN: _rpn,
     RPNHead: _rpn_head,
     BoxHead: _box_head,
