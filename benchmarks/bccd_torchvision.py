@@ -129,7 +129,7 @@ def main():
         steps = train(model, built, recipe, 60 * options.minutes)
         built.batches.close()
         report = evaluate(model, recipe, built)
-        stats = report.results["boxes"].stats
+        stats = report["boxes"].stats
         print(f"{name:12} steps {steps:5}  AP {stats[0]:.3f}  AP50 {stats[1]:.3f}", flush=True)
 
 
@@ -142,7 +142,7 @@ def evaluate(model, recipe, built):
         max_long_edge=recipe.data.max_long_edge,
         batch_size=recipe.batch_size,
     )
-    return score(predictor, built.validation, iou_types=("boxes",))
+    return score(predictor, built.validation, outputs=("boxes",))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import attrs
+
 from geodet.engine import process_group
 from geodet.errors import RecipeError
 from geodet.recipes import (
@@ -72,10 +74,12 @@ def _evaluate(options: argparse.Namespace) -> int:
         recipe = apply_overrides(described.recipe, options.overrides)
     else:
         raise RecipeError(f"{weights}: no model.json beside it; name a CONFIG too")
-    validation = recipe.data.build_validation()
-    label_map = validation.label_map if described is None else described.label_map
+    validation = recipe.build_validation()
+    if described is None:
+        described = Description.of(recipe, validation)
+    label_map = described.label_map
     check_same_classes(label_map, validation.label_map)
-    model = build_trained(Description(recipe=recipe, label_map=label_map), weights)
+    model = build_trained(attrs.evolve(described, recipe=recipe), weights)
     with process_group(recipe.device) as processes:
         status_console(quiet=not processes.is_main).print(
             f"{weights}: {len(validation)} images on {processes.device}"
@@ -83,7 +87,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         report = score(
             build_predictor(model, recipe, label_map, processes.device),
             validation,
-            iou_types=recipe.model.iou_types,
+            outputs=recipe.model.outputs,
             num_workers=recipe.num_workers,
             processes=processes,
         )

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
 from torch import Tensor
 
 from geodet.data.decode import read_image
@@ -15,7 +16,6 @@ from geodet.engine import choose_device
 from geodet.errors import DataError, ImageDecodeError, RecipeError
 from geodet.inference import Predictor, to_coco_results
 from geodet.recipes import (
-    Description,
     apply_overrides,
     build_predictor,
     build_trained,
@@ -74,7 +74,7 @@ def _predict(options: argparse.Namespace) -> int:
     if described is None:
         raise RecipeError(f"{weights}: no model.json beside it, so its classes are unknown")
     recipe = apply_overrides(described.recipe, options.overrides)
-    model = build_trained(Description(recipe=recipe, label_map=described.label_map), weights)
+    model = build_trained(attrs.evolve(described, recipe=recipe), weights)
     device = choose_device(recipe.device)
     predictor = build_predictor(model, recipe, described.label_map, device)
     console = status_console()

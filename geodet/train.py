@@ -24,14 +24,13 @@ from geodet.engine import (
     process_group,
 )
 from geodet.errors import RecipeError
-from geodet.evaluation import CocoReport
 from geodet.recipes import (
     BuiltTraining,
     Description,
+    ScoreReport,
     TrainRecipe,
     build_predictor,
     load_recipe,
-    report_numbers,
     save_model,
     score,
     to_text,
@@ -60,6 +59,12 @@ The run folder holds recipe.json (every field; itself a CONFIG), metrics.jsonl, 
 events, checkpoints/, model.safetensors with model.json, evaluation.json and pictures/.
 Ctrl-C or SIGTERM saves a checkpoint after the current step; a second one stops at once.
 """
+
+# What a detector counts, and what it may mean when there is none for long.
+_POSITIVES = (
+    ("rpn_positive", "an anchor fits: see model.rpn.anchor_sizes"),
+    ("dense_positive", "an anchor or cell fits: see model.anchor_sizes and the sizes in data"),
+)
 
 
 def main(arguments: Sequence[str] | None = None, *, program: str = "python -m geodet.train") -> int:
@@ -131,9 +136,9 @@ class _Run:
         self._folder = folder
         self._processes = processes
         self._console = console
-        self._description = Description(recipe=recipe, label_map=built.label_map)
+        self._description = Description.of(recipe, built.validation)
         self._predictor = build_predictor(built.model, recipe, built.label_map, processes.device)
-        self._report: CocoReport | None = None
+        self._report: ScoreReport | None = None
 
     def train(self, *, resume: bool) -> TrainingResult:
         """Train, from the latest checkpoint of the folder when resuming.
@@ -184,7 +189,7 @@ class _Run:
         part.write_text(to_text(self._recipe), "utf-8")
         part.replace(self._folder / "recipe.json")
 
-    def finish(self) -> CocoReport:
+    def finish(self) -> ScoreReport:
         """Write the trained model, its evaluation and pictures."""
         report = self._report
         if report is None:  # resumed at the last step: nothing was evaluated here
@@ -198,6 +203,7 @@ class _Run:
                 self._built.validation,
                 self._folder / "pictures",
                 count=self._recipe.pictures,
+                stuff_names=self._description.stuff_names,
             )
         self._processes.wait()
         return report
@@ -209,15 +215,15 @@ class _Run:
         callbacks: list[Callback] = [LogMetrics(writer, every=recipe.log_every)]
         if main:
             callbacks.append(ShowProgress(self._console, every=recipe.log_every))
-            callbacks.append(
+            callbacks += [
                 WatchCount(
-                    "rpn_positive",
+                    name,
                     every=recipe.log_every,
                     warn=lambda text: self._console.print(text, markup=False),
-                    advice="these images have no objects, or none that an anchor fits: see "
-                    "model.rpn.anchor_sizes",
+                    advice=f"these images have no objects, or none that {reason}",
                 )
-            )
+                for name, reason in _POSITIVES
+            ]
         return [
             *callbacks,
             # before the evaluation, which may take longer than anyone lets it run
@@ -231,25 +237,25 @@ class _Run:
 
     def _evaluate(self, step: int) -> Mapping[str, float]:
         self._report = self._score()
-        numbers = report_numbers(self._report)
+        numbers = self._report.numbers()
         shown = "  ".join(f"{name} {value:.3f}" for name, value in numbers.items())
         self._console.print(f"step {step}  {shown}")
         if step != self._recipe.steps:
             self._report = None
         return numbers
 
-    def _score(self) -> CocoReport:
+    def _score(self) -> ScoreReport:
         return score(
             self._predictor,
             self._built.validation,
-            iou_types=self._recipe.model.iou_types,
+            outputs=self._recipe.model.outputs,
             num_workers=self._recipe.num_workers,
             processes=self._processes,
         )
 
 
 def _print_result(
-    options: argparse.Namespace, folder: Path, result: TrainingResult, report: CocoReport
+    options: argparse.Namespace, folder: Path, result: TrainingResult, report: ScoreReport
 ) -> None:
     if options.json:
         print_json({"run": folder, "step": result.step, "evaluation": report.to_dict()})

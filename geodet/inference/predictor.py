@@ -20,9 +20,6 @@ __all__ = ["MaskForm", "Prediction", "Predictor"]
 MaskForm: TypeAlias = Literal["rle", "roi", "bit"]
 Prediction: TypeAlias = Instances | SemanticScores | ScenePrediction
 
-# Not any sequence: a path as text is one of texts, too.
-_Pictures: TypeAlias = list[Picture] | tuple[Picture, ...]
-
 
 class Predictor:
     """Resizes pictures as the model wants them, runs it, and maps results back.
@@ -82,12 +79,13 @@ class Predictor:
         self.short_edge = short_edge
         self.max_long_edge = max_long_edge
 
+    # A path as text is a sequence of texts, too: the first line that fits counts.
     @overload
-    def __call__(self, pictures: Picture) -> Prediction: ...
+    def __call__(self, pictures: Picture) -> Prediction: ...  # type: ignore[overload-overlap]
     @overload
-    def __call__(self, pictures: _Pictures) -> list[Prediction]: ...
+    def __call__(self, pictures: Sequence[Picture]) -> list[Prediction]: ...
 
-    def __call__(self, pictures: Picture | _Pictures) -> Prediction | list[Prediction]:
+    def __call__(self, pictures: Picture | Sequence[Picture]) -> Prediction | list[Prediction]:
         """Predict what is in one picture, or in each of several.
 
         Args:
@@ -103,7 +101,7 @@ class Predictor:
         """
         if is_picture(pictures):
             return self._predict([to_tensor("picture", pictures)])[0]
-        return list(self.stream(cast("_Pictures", pictures)))
+        return list(self.stream(cast("Sequence[Picture]", pictures)))
 
     def stream(self, pictures: Iterable[Picture]) -> Iterator[Prediction]:
         """Like a call with a list, but lazy: one batch of pictures is in memory at a time."""

@@ -1,17 +1,18 @@
 """Recipes: a whole training run as plain, typed data, to text and back."""
 
+from geodet.recipes.backbones import PreprocessRecipe, ResNetFpnRecipe
 from geodet.recipes.config import load_recipe
 from geodet.recipes.data import CocoRecipe, DataRecipe, ShapesRecipe
 from geodet.recipes.default import default_recipe
+from geodet.recipes.facts import DataFacts, Output
+from geodet.recipes.heads import BoxHeadRecipe, MaskHeadRecipe, RpnRecipe
 from geodet.recipes.models import (
-    BoxHeadRecipe,
     FasterRcnnRecipe,
-    MaskHeadRecipe,
+    FcosRecipe,
     MaskRcnnRecipe,
     ModelRecipe,
-    PreprocessRecipe,
-    ResNetFpnRecipe,
-    RpnRecipe,
+    RcnnRecipe,
+    RetinaNetRecipe,
 )
 from geodet.recipes.optimizers import AdamW, Cosine, MultiStep, Sgd
 from geodet.recipes.overrides import apply_overrides
@@ -22,7 +23,7 @@ from geodet.recipes.saved_model import (
     find_weights,
     save_model,
 )
-from geodet.recipes.scoring import build_predictor, check_same_classes, report_numbers, score
+from geodet.recipes.scoring import ScoreReport, build_predictor, check_same_classes, score
 from geodet.recipes.text import from_text, to_text
 from geodet.recipes.train_recipe import BuiltTraining, TrainRecipe
 
@@ -32,16 +33,22 @@ __all__ = [
     "BuiltTraining",
     "CocoRecipe",
     "Cosine",
+    "DataFacts",
     "DataRecipe",
     "Description",
     "FasterRcnnRecipe",
+    "FcosRecipe",
     "MaskHeadRecipe",
     "MaskRcnnRecipe",
     "ModelRecipe",
     "MultiStep",
+    "Output",
     "PreprocessRecipe",
+    "RcnnRecipe",
     "ResNetFpnRecipe",
+    "RetinaNetRecipe",
     "RpnRecipe",
+    "ScoreReport",
     "Sgd",
     "ShapesRecipe",
     "TrainRecipe",
@@ -54,7 +61,6 @@ __all__ = [
     "find_weights",
     "from_text",
     "load_recipe",
-    "report_numbers",
     "save_model",
     "score",
     "to_text",

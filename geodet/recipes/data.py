@@ -1,15 +1,18 @@
 """Recipes of data: where it lies, and how images are resized and flipped."""
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import attrs
 import torch
 
 from geodet.data.sources.coco import CocoSource
+from geodet.data.sources.rotated import RotatedBoxSource
 from geodet.data.sources.shapes import ShapesSource
 from geodet.data.sources.source import Source
 from geodet.errors import RecipeError
+from geodet.recipes.facts import Output
 from geodet.recipes.fields import fraction, whole, wholes
 from geodet.structures import ImageSize
 from geodet.transforms import (
@@ -32,7 +35,8 @@ class CocoRecipe:
         train_annotations: their annotation file.
         val_images: folder of the validation images.
         val_annotations: their annotation file.
-        masks: read segmentations too.
+        masks: read segmentations where the model wants them; false for files whose segmentations
+            are not to be trusted.
         keep_empty: train on images without objects, as negatives.
         on_bad: "error" refuses annotation files with broken entries; "skip" leaves the entries
             out, with one warning.
@@ -60,19 +64,27 @@ class CocoRecipe:
     test_short_edge: int = attrs.field(default=800, validator=whole())
     flip: float = attrs.field(default=0.5, validator=fraction)
 
-    def build_train(self) -> Source:
-        """Return the training images."""
+    @property
+    def offers(self) -> frozenset[Output]:
+        """What can be learned from these data."""
+        masks: tuple[Output, ...] = ("masks", "rotated_boxes") if self.masks else ()
+        return frozenset(("boxes", "keypoints", *masks))
+
+    def build_train(self, outputs: Collection[Output]) -> Source:
+        """Return the training images with the truth of what a model predicts."""
         # crowd regions are no targets; without them polygons need not become run lengths
         return self._source(
+            outputs,
             self.train_images,
             self.train_annotations,
             keep_empty=self.keep_empty,
             keep_crowd=False,
         )
 
-    def build_validation(self) -> Source:
-        """Return the validation images; those without objects always count."""
+    def build_validation(self, outputs: Collection[Output]) -> Source:
+        """Return the validation images likewise; those without objects always count."""
         return self._source(
+            outputs,
             self.val_images,
             self.val_annotations,
             keep_empty=True,
@@ -88,20 +100,25 @@ class CocoRecipe:
         )
         return Sequence_(choices)
 
-    def _source(self, images: Path, annotations: Path, **options: Any) -> Source:
+    def _source(
+        self, outputs: Collection[Output], images: Path, annotations: Path, **options: Any
+    ) -> Source:
         if not self.root.is_dir():
             raise RecipeError(
                 f"data.root: no folder {self.root} here; use --set data.root=... "
                 "(a relative path starts where the command is run)"
             )
-        return CocoSource(
+        rotated = "rotated_boxes" in outputs
+        source = CocoSource(
             self.root / images,
             self.root / annotations,
-            masks=self.masks,
+            masks=rotated or "masks" in outputs,
+            keypoints="keypoints" in outputs,
             on_bad=self.on_bad,
             apply_exif=self.apply_exif,
             **options,
         )
+        return RotatedBoxSource(source) if rotated else source
 
 
 @attrs.frozen(kw_only=True)
@@ -138,21 +155,26 @@ class ShapesRecipe:
         """Most pixels of the longer side in prediction: wide photos keep their proportions."""
         return 4 * self.side
 
-    def build_train(self) -> Source:
-        """Return the training images."""
-        return self._source(self.train_length, self.seed)
+    @property
+    def offers(self) -> frozenset[Output]:
+        """What can be learned from these data: everything."""
+        return frozenset(get_args(Output))
 
-    def build_validation(self) -> Source:
-        """Return the validation images, which differ from all training images."""
-        return self._source(self.val_length, self.seed + 1)
+    def build_train(self, outputs: Collection[Output]) -> Source:
+        """Return the training images with the truth of what a model predicts."""
+        return self._source(outputs, self.train_length, self.seed)
+
+    def build_validation(self, outputs: Collection[Output]) -> Source:
+        """Return the validation images likewise, which differ from all training images."""
+        return self._source(outputs, self.val_length, self.seed + 1)
 
     def augmentation(self) -> TransformChoice:
         """Return how training images are changed."""
         return RandomHorizontalFlip(self.flip)
 
-    def _source(self, length: int, seed: int) -> Source:
+    def _source(self, outputs: Collection[Output], length: int, seed: int) -> Source:
         size = ImageSize(self.side, self.side)
-        return ShapesSource(
+        source = ShapesSource(
             length,
             size=size,
             seed=seed,
@@ -160,6 +182,7 @@ class ShapesRecipe:
             lengths=self.lengths,
             pattern=self.pattern,
         )
+        return RotatedBoxSource(source) if "rotated_boxes" in outputs else source
 
 
 DataRecipe = CocoRecipe | ShapesRecipe

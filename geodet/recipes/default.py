@@ -1,13 +1,9 @@
 """What `python -m geodet.train` does without a config: a small Mask R-CNN on built-in data."""
 
+from geodet.recipes.backbones import ResNetFpnRecipe
 from geodet.recipes.data import ShapesRecipe
-from geodet.recipes.models import (
-    BoxHeadRecipe,
-    MaskHeadRecipe,
-    MaskRcnnRecipe,
-    ResNetFpnRecipe,
-    RpnRecipe,
-)
+from geodet.recipes.heads import BoxHeadRecipe, MaskHeadRecipe, RpnRecipe
+from geodet.recipes.models import RcnnRecipe
 from geodet.recipes.optimizers import AdamW, Cosine
 from geodet.recipes.train_recipe import TrainRecipe
 
@@ -17,7 +13,7 @@ __all__ = ["default_recipe"]
 def default_recipe() -> TrainRecipe:
     """Return the built-in run, small enough for minutes on two CPU cores."""
     return TrainRecipe(
-        model=MaskRcnnRecipe(
+        model=RcnnRecipe(
             backbone=ResNetFpnRecipe(depth=18, width=24, fpn_channels=64, norm="batch"),
             rpn=RpnRecipe(
                 anchor_sizes=(12.0, 24.0, 48.0, 96.0, 128.0),

@@ -1,268 +1,204 @@
-"""Recipes of detectors: every number that a family function takes, as data."""
+"""Recipes of whole models: every number that a family function takes, as data."""
 
-from pathlib import Path
-from typing import ClassVar, Literal
+import functools
+from abc import ABC, abstractmethod
+from typing import ClassVar, TypeAlias
 
 import attrs
 from torch import nn
 
-from geodet.errors import RecipeError
+from geodet.data import TargetKind
+from geodet.models.box_kinds import ROTATED, UPRIGHT
 from geodet.models.detectors import (
+    FCOS,
     RCNN,
-    fpn_box_head,
-    fpn_mask_head,
-    fpn_rpn,
-    resnet_fpn,
+    RetinaNet,
+    fcos_fpn,
+    retinanet_fpn,
+    rotated_retinanet_fpn,
 )
-from geodet.models.heads import RPN, BoxHead
-from geodet.models.layers import FrozenBatchNorm2d, NormFactory, group_norm
-from geodet.models.necks import FPN
-from geodet.models.preprocess import Preprocess
-from geodet.recipes.fields import fraction, number, whole, wholes
-from geodet.weights import load_weights, read_tensors
+from geodet.recipes.backbones import PreprocessRecipe, ResNetFpnRecipe
+from geodet.recipes.facts import DataFacts, Output
+from geodet.recipes.fields import fraction, number, whole
+from geodet.recipes.heads import BoxHeadRecipe, MaskHeadRecipe, RegionPlace, RpnRecipe
 
 __all__ = [
-    "BoxHeadRecipe",
+    "DetectorRecipe",
     "FasterRcnnRecipe",
-    "MaskHeadRecipe",
+    "FcosRecipe",
     "MaskRcnnRecipe",
     "ModelRecipe",
-    "PreprocessRecipe",
-    "ResNetFpnRecipe",
-    "RpnRecipe",
+    "RcnnRecipe",
+    "RetinaNetRecipe",
 ]
 
+_CANONICAL_SIZE = 224.0
+
 
 @attrs.frozen(kw_only=True)
-class PreprocessRecipe:
-    """How images become the network's input. The default is RGB with the statistics of ImageNet.
+class DetectorRecipe(ABC):
+    """Abstract: what all detectors on a pyramid have.
 
     Args:
-        channel_order: what the network takes; images are stored as RGB.
-        mean: per channel in that order, in units of 0..255.
-        std: likewise.
+        backbone: the feature extractor.
+        num_classes: None takes it from the data; a number is checked against them.
+        preprocess: the network's input.
+        mask_head: adds masks of the detected boxes.
     """
 
-    channel_order: Literal["rgb", "bgr"] = "rgb"
-    mean: tuple[float, ...] = (123.675, 116.28, 103.53)
-    std: tuple[float, ...] = (58.395, 57.12, 57.375)
+    target: ClassVar[TargetKind] = "instances"
 
-    def build(self) -> Preprocess:
-        """Return the module."""
-        return Preprocess(
-            channel_order=self.channel_order, mean=self.mean, std=self.std, size_divisor=32
+    backbone: ResNetFpnRecipe
+    num_classes: int | None = attrs.field(default=None, validator=whole(optional=True))
+    preprocess: PreprocessRecipe = attrs.field(factory=PreprocessRecipe)
+    mask_head: MaskHeadRecipe | None = None
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """What the model predicts, and so what it needs of the data."""
+        boxes: Output = "rotated_boxes" if self.has_rotated_boxes else "boxes"
+        return (boxes, *(("masks",) if self.mask_head is not None else ()))
+
+    @property
+    def has_rotated_boxes(self) -> bool:
+        """Whether its boxes are rotated."""
+        return False
+
+    @abstractmethod
+    def build(self, facts: DataFacts) -> nn.Module:
+        """Return the detector with fresh weights."""
+
+    def _place(self, facts: DataFacts, canonical_size: float = _CANONICAL_SIZE) -> RegionPlace:
+        return RegionPlace(
+            num_classes=facts.num_classes,
+            kind=ROTATED if self.has_rotated_boxes else UPRIGHT,
+            canonical_size=canonical_size,
         )
 
 
 @attrs.frozen(kw_only=True)
-class ResNetFpnRecipe:
-    """A residual network under a feature pyramid of p2 to p6.
+class RcnnRecipe(DetectorRecipe):
+    """A detector in two stages on a pyramid of p2 to p6: Faster R-CNN, and Mask R-CNN with masks.
 
     Args:
-        depth: number of layers.
-        width: channels of the stem; the stages scale with it.
-        groups: of ResNeXt.
-        width_per_group: of ResNeXt.
-        fpn_channels: channels of every pyramid level.
-        norm: of the ResNet. "frozen" learns nothing, so it needs `weights`.
-        freeze_at: leading parts of the ResNet that do not train (stem is 1); needs `weights`.
-        weights: safetensors file of the ResNet alone to start training from.
+        rpn: the first stage.
+        box_head: the second.
     """
 
-    depth: Literal[18, 34, 50, 101, 152] = 50
-    width: int = attrs.field(default=64, validator=whole())
-    groups: int = attrs.field(default=1, validator=whole())
-    width_per_group: int = attrs.field(default=64, validator=whole())
-    fpn_channels: int = attrs.field(default=256, validator=whole())
-    norm: Literal["batch", "group", "frozen"] = "group"
-    freeze_at: int = attrs.field(default=0, validator=whole(at_least=0))
-    weights: Path | None = None
+    rpn: RpnRecipe = attrs.field(factory=RpnRecipe)
+    box_head: BoxHeadRecipe = attrs.field(factory=BoxHeadRecipe)
 
-    def build(self) -> FPN:
-        """Return the module with fresh weights."""
-        norms: dict[str, NormFactory] = {
-            "batch": nn.BatchNorm2d,
-            "group": group_norm(),
-            "frozen": FrozenBatchNorm2d,
-        }
-        return resnet_fpn(
-            depth=self.depth,
-            width=self.width,
-            groups=self.groups,
-            width_per_group=self.width_per_group,
-            norm=norms[self.norm],
-            freeze_at=self.freeze_at,
-            fpn_channels=self.fpn_channels,
+    def build(self, facts: DataFacts) -> RCNN:
+        """Return the detector with fresh weights."""
+        backbone = self.backbone.build()
+        place = self._place(facts, self.box_head.canonical_size)
+        return RCNN(
+            preprocess=self.preprocess.build(facts),
+            backbone=backbone,
+            proposals=self.rpn.build(backbone),
+            box_head=self.box_head.build(backbone, facts.num_classes),
+            mask_head=None if self.mask_head is None else self.mask_head.build(backbone, place),
         )
 
-    def load_initial_weights(self, backbone: nn.Module) -> None:
-        """Load `weights` into the ResNet, to start training from.
 
-        Raises:
-            RecipeError: there are none, although parts of the network will not train.
-            CheckpointError: the file does not fit.
-        """
-        if self.weights is not None:
-            trunk = backbone.get_submodule("bottom_up")
-            load_weights(trunk, read_tensors(self.weights), source=str(self.weights))
-        elif self.norm == "frozen" or self.freeze_at > 0:
-            raise RecipeError(
-                f"model.backbone.weights: needed, because norm={self.norm!r} and "
-                f"freeze_at={self.freeze_at} keep parts of the network as they start; name a "
-                "file, or set norm to 'group' and freeze_at to 0"
-            )
+FasterRcnnRecipe = RcnnRecipe
+MaskRcnnRecipe = functools.partial(RcnnRecipe, mask_head=MaskHeadRecipe())
 
 
 @attrs.frozen(kw_only=True)
-class RpnRecipe:
-    """The region proposal network.
+class RetinaNetRecipe(DetectorRecipe):
+    """A detector in one stage on a pyramid of p3 to p7, by anchors and the focal loss.
 
     Args:
-        anchor_sizes: one per level p2..p6, pixels.
+        rotated: boxes are rotated.
+        anchor_sizes: one per level p3..p7, pixels.
+        octave_scales: every size is multiplied by each.
         aspect_ratios: height / width.
-        samples_per_image: anchors that count in the losses.
-        train_before_nms: proposals of a level kept before suppression, in training.
-        train_after_nms: proposals of an image kept after it, in training.
-        test_before_nms: as above, in prediction.
-        test_after_nms: as above, in prediction.
-        nms_threshold: IoU of suppression.
-    """
-
-    anchor_sizes: tuple[float, ...] = (32.0, 64.0, 128.0, 256.0, 512.0)
-    aspect_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
-    samples_per_image: int = attrs.field(default=256, validator=whole())
-    train_before_nms: int = attrs.field(default=2000, validator=whole())
-    train_after_nms: int = attrs.field(default=1000, validator=whole())
-    test_before_nms: int = attrs.field(default=1000, validator=whole())
-    test_after_nms: int = attrs.field(default=1000, validator=whole())
-    nms_threshold: float = attrs.field(default=0.7, validator=fraction)
-
-    def build(self, backbone: FPN) -> RPN:
-        """Return the module for a backbone."""
-        return fpn_rpn(
-            backbone,
-            anchor_sizes=self.anchor_sizes,
-            aspect_ratios=self.aspect_ratios,
-            samples_per_image=self.samples_per_image,
-            train_proposals=(self.train_before_nms, self.train_after_nms),
-            test_proposals=(self.test_before_nms, self.test_after_nms),
-            nms_threshold=self.nms_threshold,
-        )
-
-
-@attrs.frozen(kw_only=True)
-class BoxHeadRecipe:
-    """The second stage: classes and boxes of the proposals.
-
-    Args:
-        fc_features: widths of the fully connected layers.
-        samples_per_image: regions that count in the losses.
+        angles: of rotated anchors, degrees counter-clockwise.
+        head_convs: 3x3 convolutions of each tower.
         score_threshold: detections below it are dropped.
+        candidates_per_level: best anchors of a level that become boxes.
         nms_threshold: IoU of suppression between detections of a class.
         max_detections: most detections of an image.
-        canonical_size: side in pixels of a region that belongs on p4.
     """
 
-    fc_features: tuple[int, ...] = attrs.field(default=(1024, 1024), validator=wholes())
-    samples_per_image: int = attrs.field(default=512, validator=whole())
+    rotated: bool = False
+    anchor_sizes: tuple[float, ...] = (32.0, 64.0, 128.0, 256.0, 512.0)
+    octave_scales: tuple[float, ...] = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
+    aspect_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    angles: tuple[float, ...] = (-90.0, -60.0, -30.0, 0.0, 30.0, 60.0)
+    head_convs: int = attrs.field(default=4, validator=whole())
     score_threshold: float = attrs.field(default=0.05, validator=fraction)
+    candidates_per_level: int = attrs.field(default=1000, validator=whole())
     nms_threshold: float = attrs.field(default=0.5, validator=fraction)
     max_detections: int = attrs.field(default=100, validator=whole())
-    canonical_size: float = attrs.field(default=224.0, validator=number())
 
-    def build(self, backbone: FPN, num_classes: int) -> BoxHead:
-        """Return the module for a backbone."""
-        return fpn_box_head(
-            backbone,
-            num_classes=num_classes,
-            fc_features=self.fc_features,
-            samples_per_image=self.samples_per_image,
+    @property
+    def has_rotated_boxes(self) -> bool:
+        """Whether its boxes are rotated."""
+        return self.rotated
+
+    def build(self, facts: DataFacts) -> RetinaNet:
+        """Return the detector with fresh weights."""
+        family = (
+            functools.partial(rotated_retinanet_fpn, angles=self.angles)
+            if self.rotated
+            else retinanet_fpn
+        )
+        place = self._place(facts)
+        head = self.mask_head
+        return family(
+            num_classes=facts.num_classes,
+            preprocess=self.preprocess.build(facts),
+            backbone=self.backbone.build_p3_to_p7(top_source="res5"),
+            anchor_sizes=self.anchor_sizes,
+            octave_scales=self.octave_scales,
+            aspect_ratios=self.aspect_ratios,
+            head_convs=self.head_convs,
             score_threshold=self.score_threshold,
+            candidates_per_level=self.candidates_per_level,
             nms_threshold=self.nms_threshold,
             max_detections=self.max_detections,
-            canonical_size=self.canonical_size,
+            mask_head=None if head is None else lambda backbone: head.build(backbone, place),
         )
 
 
 @attrs.frozen(kw_only=True)
-class MaskHeadRecipe:
-    """The mask branch: 28 x 28 masks of the detected boxes.
+class FcosRecipe(DetectorRecipe):
+    """A detector in one stage on a pyramid of p3 to p7, without anchors.
 
     Args:
-        conv_channels: widths of its convolutions.
+        head_convs: 3x3 convolutions of each tower.
+        centre_radius: cells up to this many strides from an object's centre learn it.
+        score_threshold: detections below it are dropped.
+        candidates_per_level: best cells of a level that become boxes.
+        nms_threshold: IoU of suppression between detections of a class.
+        max_detections: most detections of an image.
     """
 
-    conv_channels: tuple[int, ...] = attrs.field(default=(256, 256, 256, 256), validator=wholes())
+    head_convs: int = attrs.field(default=4, validator=whole())
+    centre_radius: float = attrs.field(default=1.5, validator=number())
+    score_threshold: float = attrs.field(default=0.2, validator=fraction)
+    candidates_per_level: int = attrs.field(default=1000, validator=whole())
+    nms_threshold: float = attrs.field(default=0.6, validator=fraction)
+    max_detections: int = attrs.field(default=100, validator=whole())
 
-
-@attrs.frozen(kw_only=True)
-class FasterRcnnRecipe:
-    """Faster R-CNN on a pyramid: boxes.
-
-    Args:
-        backbone: the feature extractor.
-        num_classes: None takes it from the data; a number is checked against them.
-        preprocess: the network's input.
-        rpn: the first stage.
-        box_head: the second.
-    """
-
-    iou_types: ClassVar[tuple[str, ...]] = ("boxes",)
-
-    backbone: ResNetFpnRecipe
-    num_classes: int | None = attrs.field(default=None, validator=whole(optional=True))
-    preprocess: PreprocessRecipe = PreprocessRecipe()
-    rpn: RpnRecipe = RpnRecipe()
-    box_head: BoxHeadRecipe = BoxHeadRecipe()
-
-    def build(self, num_classes: int) -> RCNN:
+    def build(self, facts: DataFacts) -> FCOS:
         """Return the detector with fresh weights."""
-        backbone = self.backbone.build()
-        return RCNN(
-            preprocess=self.preprocess.build(),
-            backbone=backbone,
-            proposals=self.rpn.build(backbone),
-            box_head=self.box_head.build(backbone, num_classes),
+        place = self._place(facts)
+        head = self.mask_head
+        return fcos_fpn(
+            num_classes=facts.num_classes,
+            preprocess=self.preprocess.build(facts),
+            backbone=self.backbone.build_p3_to_p7(top_source="p5"),
+            head_convs=self.head_convs,
+            centre_radius=self.centre_radius,
+            score_threshold=self.score_threshold,
+            candidates_per_level=self.candidates_per_level,
+            nms_threshold=self.nms_threshold,
+            max_detections=self.max_detections,
+            mask_head=None if head is None else lambda backbone: head.build(backbone, place),
         )
 
 
-@attrs.frozen(kw_only=True)
-class MaskRcnnRecipe:
-    """Mask R-CNN on a pyramid: boxes and masks.
-
-    Args:
-        backbone: the feature extractor.
-        num_classes: None takes it from the data; a number is checked against them.
-        preprocess: the network's input.
-        rpn: the first stage.
-        box_head: the second.
-        mask_head: the mask branch.
-    """
-
-    iou_types: ClassVar[tuple[str, ...]] = ("boxes", "masks")
-
-    backbone: ResNetFpnRecipe
-    num_classes: int | None = attrs.field(default=None, validator=whole(optional=True))
-    preprocess: PreprocessRecipe = PreprocessRecipe()
-    rpn: RpnRecipe = RpnRecipe()
-    box_head: BoxHeadRecipe = BoxHeadRecipe()
-    mask_head: MaskHeadRecipe = MaskHeadRecipe()
-
-    def build(self, num_classes: int) -> RCNN:
-        """Return the detector with fresh weights."""
-        backbone = self.backbone.build()
-        return RCNN(
-            preprocess=self.preprocess.build(),
-            backbone=backbone,
-            proposals=self.rpn.build(backbone),
-            box_head=self.box_head.build(backbone, num_classes),
-            mask_head=fpn_mask_head(
-                backbone,
-                num_classes=num_classes,
-                conv_channels=self.mask_head.conv_channels,
-                canonical_size=self.box_head.canonical_size,
-            ),
-        )
-
-
-ModelRecipe = FasterRcnnRecipe | MaskRcnnRecipe
+ModelRecipe: TypeAlias = RcnnRecipe | RetinaNetRecipe | FcosRecipe

@@ -1,7 +1,7 @@
 """A trained model on the disk: weights, and all that is needed to use them again.
 
     model.safetensors   the weights
-    model.json          class names, data set ids, the recipe
+    model.json          class names, data set ids, keypoints, the recipe
 
 A checkpoint holds the same description, so whatever can be done with a finished run can be done
 with one that was stopped.
@@ -16,10 +16,13 @@ import attrs
 from torch import nn
 
 from geodet.data.label_map import LabelMap
+from geodet.data.sources.source import Source
 from geodet.engine import Checkpoints
-from geodet.errors import CheckpointError, DtypeError, InvalidValueError
+from geodet.errors import CheckpointError, DtypeError, InvalidValueError, ShapeError
+from geodet.recipes.facts import DataFacts, stuff_names
 from geodet.recipes.text import from_data, to_data
 from geodet.recipes.train_recipe import TrainRecipe
+from geodet.structures import Skeleton
 from geodet.weights import load_weights, read_tensors, write_tensors
 
 __all__ = ["Description", "build_trained", "describe_weights", "find_weights", "save_model"]
@@ -34,16 +37,43 @@ class Description:
     Args:
         recipe: of the run that made them.
         label_map: names and data set ids of the classes, in label order.
+        stuff_names: names of the background classes.
+        skeleton: of the keypoints.
     """
 
     recipe: TrainRecipe
     label_map: LabelMap
+    stuff_names: tuple[str, ...] = ()
+    skeleton: Skeleton | None = None
+
+    @classmethod
+    def of(cls, recipe: TrainRecipe, source: Source) -> "Description":
+        """Return what a recipe's model learns from a source."""
+        return cls(
+            recipe=recipe,
+            label_map=source.label_map,
+            stuff_names=stuff_names(source),
+            skeleton=source.skeleton,
+        )
+
+    @property
+    def facts(self) -> DataFacts:
+        """What the model has to know of the data."""
+        return DataFacts(
+            num_classes=len(self.label_map),
+            num_stuff=len(self.stuff_names),
+            skeleton=self.skeleton,
+            short_edge=self.recipe.data.test_short_edge,
+            max_long_edge=self.recipe.data.max_long_edge,
+        )
 
     def to_data(self) -> dict[str, Any]:
         """Return the description as plain JSON data."""
         return {
             "class_names": list(self.label_map.names),
             "dataset_ids": list(self.label_map.dataset_ids),
+            "stuff_names": list(self.stuff_names),
+            "skeleton": None if self.skeleton is None else attrs.asdict(self.skeleton),
             "recipe": to_data(self.recipe),
         }
 
@@ -69,10 +99,17 @@ class Description:
                 )
         try:
             label_map = LabelMap(tuple(data["class_names"]), tuple(data["dataset_ids"]))
-        except (InvalidValueError, DtypeError) as error:
+            skeleton = data.get("skeleton")
+            skeleton = None if skeleton is None else Skeleton(**skeleton)
+        except (InvalidValueError, DtypeError, ShapeError, TypeError, ValueError) as error:
             raise CheckpointError(f"{source}: {error}") from error
         recipe = from_data(data["recipe"], TrainRecipe, source=f"recipe in {source}")
-        return cls(recipe=recipe, label_map=label_map)
+        return cls(
+            recipe=recipe,
+            label_map=label_map,
+            stuff_names=tuple(data.get("stuff_names", ())),
+            skeleton=skeleton,
+        )
 
 
 def save_model(folder: Path, model: nn.Module, description: Description) -> Path:
@@ -140,8 +177,7 @@ def build_trained(description: Description, weights: Path) -> nn.Module:
         RecipeError: the recipe names another number of classes.
         CheckpointError: the weights do not fit; one table says where.
     """
-    num_classes = len(description.label_map)
-    description.recipe.check_classes(num_classes)
-    model: nn.Module = description.recipe.model.build(num_classes)
+    description.recipe.check_classes(len(description.label_map))
+    model: nn.Module = description.recipe.model.build(description.facts)
     load_weights(model, read_tensors(weights), source=str(weights))
     return model

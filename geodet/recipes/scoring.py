@@ -10,11 +10,13 @@ from geodet.data.sample import Sample
 from geodet.data.sources.source import Source
 from geodet.engine import Processes
 from geodet.errors import EvaluationError
-from geodet.evaluation import CocoEvaluator, CocoReport
+from geodet.evaluation import CocoEvaluator, CocoReport, CocoResult
 from geodet.inference import Predictor
+from geodet.recipes.facts import Output
 from geodet.recipes.train_recipe import TrainRecipe
+from geodet.structures import Instances
 
-__all__ = ["build_predictor", "check_same_classes", "report_numbers", "score"]
+__all__ = ["ScoreReport", "build_predictor", "check_same_classes", "score"]
 
 
 def build_predictor(
@@ -24,34 +26,70 @@ def build_predictor(
     return Predictor(
         model,
         class_names=label_map.names,
-        short_edge=recipe.data.test_short_edge,
-        max_long_edge=recipe.data.max_long_edge,
         batch_size=max(1, min(recipe.batch_size, 8)),
         device=device,
     )
+
+
+@attrs.frozen(kw_only=True)
+class ScoreReport:
+    """Everything that was measured of a model.
+
+    Args:
+        detection: COCO's numbers of the objects; None for a model that finds none.
+    """
+
+    detection: CocoReport | None = None
+
+    def __getitem__(self, kind: str) -> CocoResult:
+        """COCO's result of one kind of region, as in "boxes".
+
+        Raises:
+            KeyError: it was not measured.
+        """
+        if self.detection is None:
+            raise KeyError(kind)
+        return self.detection[kind]
+
+    def numbers(self) -> dict[str, float]:
+        """Return the headline numbers by the names of the metrics files."""
+        results = {} if self.detection is None else self.detection.results
+        return {
+            f"validation/{kind}/{name}": float(value)
+            for kind, result in results.items()
+            for name, value in list(zip(result.stat_names, result.stats, strict=True))[:3]
+        }
+
+    def to_table(self) -> str:
+        """Every table, one below the other."""
+        return "" if self.detection is None else self.detection.to_table()
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain numbers for JSON, by what was measured."""
+        return {} if self.detection is None else self.detection.to_dict()
 
 
 def score(
     predictor: Predictor,
     source: Source,
     *,
-    iou_types: tuple[str, ...],
+    outputs: tuple[Output, ...],
     num_workers: int = 0,
     processes: Processes | None = None,
-) -> CocoReport:
-    """Predict every image of a source and compute COCO's numbers.
+) -> ScoreReport:
+    """Predict every image of a source and measure all that the model predicts.
 
     Args:
-        predictor: the detector.
+        predictor: the model.
         source: images with their truth.
-        iou_types: "boxes", "masks".
+        outputs: what the model predicts.
         num_workers: processes that read images; 0 reads in this one.
         processes: each takes its share of the images, and all get the whole report.
     Empty: no images give a report of -1.
     """
     own = processes or Processes()
     evaluator = CocoEvaluator(
-        num_classes=len(source.label_map), class_names=source.label_map.names, iou_types=iou_types
+        num_classes=len(source.label_map), class_names=source.label_map.names, iou_types=outputs
     )
     if len(source) > 0:
         loader = build_loader(
@@ -70,20 +108,12 @@ def score(
             for image_id, predictions, targets in zip(
                 batch.image_ids, found, batch.instances, strict=True
             ):
-                evaluator.update(image_id, predictions, targets)
+                if isinstance(predictions, Instances):
+                    evaluator.update(image_id, predictions, targets)
     parts = own.gather(evaluator)
     for part in parts[1:]:
         parts[0].merge(part)
-    return parts[0].result()
-
-
-def report_numbers(report: CocoReport) -> dict[str, float]:
-    """Return the headline numbers of a report, by the names of the metrics files."""
-    return {
-        f"validation/{kind}/{name}": float(value)
-        for kind, result in report.results.items()
-        for name, value in list(zip(result.stat_names, result.stats, strict=True))[:3]
-    }
+    return ScoreReport(detection=parts[0].result())
 
 
 @attrs.frozen

@@ -10,9 +10,11 @@ from geodet.data.label_map import LabelMap
 from geodet.data.loader import Loader, build_loader
 from geodet.data.mapping import TrainMapper
 from geodet.data.sources.source import Source
+from geodet.data.targets import target_maker
 from geodet.engine import Processes, Schedule
 from geodet.errors import DataError, RecipeError
 from geodet.recipes.data import DataRecipe
+from geodet.recipes.facts import DataFacts, facts_of
 from geodet.recipes.fields import number, whole
 from geodet.recipes.models import ModelRecipe
 from geodet.recipes.optimizers import Cosine, OptimizerRecipe, ScheduleRecipe
@@ -83,6 +85,28 @@ class TrainRecipe:
     device: str = "auto"
     pictures: int = attrs.field(default=8, validator=whole(at_least=0))
 
+    def __attrs_post_init__(self) -> None:
+        missing = [name for name in self.model.outputs if name not in self.data.offers]
+        if missing:
+            offered = ", ".join(sorted(self.data.offers))
+            hint = "; set data.masks to true" if getattr(self.data, "masks", True) is False else ""
+            raise RecipeError(
+                f"data: {type(self.model).__name__} learns {', '.join(self.model.outputs)}, "
+                f"{type(self.data).__name__} offers {offered}: {', '.join(missing)} missing{hint}"
+            )
+
+    def facts(self, source: Source) -> DataFacts:
+        """Return what the model has to know of the data."""
+        return facts_of(
+            source,
+            short_edge=self.data.test_short_edge,
+            max_long_edge=self.data.max_long_edge,
+        )
+
+    def build_validation(self) -> Source:
+        """Return the validation images with the truth of what the model predicts."""
+        return self.data.build_validation(self.model.outputs)
+
     def build(self, processes: Processes | None = None) -> BuiltTraining:
         """Build model, loader, optimizer and schedule; reads the data set's annotations.
 
@@ -94,7 +118,8 @@ class TrainRecipe:
         """
         own = processes or Processes()
         share = own.share_of(self.batch_size)
-        train, validation = self.data.build_train(), self.data.build_validation()
+        train = self.data.build_train(self.model.outputs)
+        validation = self.build_validation()
         label_map = self._label_map(train, validation)
         if len(train) == 0:
             raise DataError(f"data: expected at least one training image, got none: {train!r}")
@@ -103,16 +128,20 @@ class TrainRecipe:
                 f"batch_size: expected at most {len(train)} (the training images), "
                 f"got {self.batch_size}"
             )
+        facts = self.facts(train)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            model = self.model.build(len(label_map))
-        self.model.backbone.load_initial_weights(model.backbone)
+            model = self.model.build(facts)
+        self.model.backbone.load_initial_weights(model.get_submodule("backbone"))
         model.to(own.device)
         return BuiltTraining(
             model=model,
             batches=build_loader(
                 TrainMapper(source=train, choices=self.data.augmentation(), seed=self.seed),
                 batch_size=share,
+                target=target_maker(
+                    self.model.target, labels=facts.scene_labels if facts.num_stuff else None
+                ),
                 seed=self.seed,
                 rank=own.rank,
                 world_size=own.world_size,

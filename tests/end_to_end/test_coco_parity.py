@@ -96,8 +96,8 @@ def test_evaluation_of_a_run_equals_pycocotools_bit_for_bit(run, capsys):
     recipe, label_map = description.recipe, description.label_map
     model = build_trained(Description(recipe=recipe, label_map=label_map), weights)
     predictor = build_predictor(model, recipe, label_map, choose_device("cpu"))
-    source = recipe.data.build_validation()
-    report = score(predictor, source, iou_types=("boxes", "masks"))
+    source = recipe.build_validation()
+    report = score(predictor, source, outputs=("boxes", "masks"))
     samples = [source[index] for index in range(len(source))]
     rows = []
     for sample, found in zip(samples, predictor([each.image for each in samples]), strict=True):

@@ -9,6 +9,7 @@ from geodet.engine import Processes
 from geodet.errors import CheckpointError, EvaluationError, RecipeError, TrainingError
 from geodet.recipes import (
     CocoRecipe,
+    DataFacts,
     Description,
     apply_overrides,
     build_trained,
@@ -37,7 +38,7 @@ def recipe():
 def test_a_saved_model_comes_back_with_all_that_it_needs(recipe, tmp_path):
     """Weights, recipe, names and ids survive, and the model computes the same."""
     names = LabelMap(("cat", "dog"), (17, 3))
-    model = recipe.model.build(2)
+    model = recipe.model.build(DataFacts(num_classes=2))
     save_model(tmp_path, model, Description(recipe=recipe, label_map=names))
     weights = find_weights(tmp_path)
     assert weights == tmp_path / "model.safetensors"
@@ -52,7 +53,7 @@ def test_weights_without_description_have_none(recipe, tmp_path):
     """A file alone is legal; what it belongs to must then be said."""
     save_model(
         tmp_path,
-        recipe.model.build(1),
+        recipe.model.build(DataFacts(num_classes=1)),
         Description(recipe=recipe, label_map=LabelMap(("cat",), (1,))),
     )
     (tmp_path / "model.json").unlink()
@@ -103,7 +104,7 @@ def test_frozen_layers_need_weights(recipe, tmp_path):
 
 def test_initial_weights_reach_the_backbone(recipe, tmp_path):
     """The trunk starts from the file; the rest from the seed."""
-    trunk = recipe.model.build(7).backbone.bottom_up
+    trunk = recipe.model.build(DataFacts(num_classes=7)).backbone.bottom_up
     from geodet.weights import write_tensors
 
     write_tensors(tmp_path / "w.safetensors", trunk.state_dict())

@@ -13,10 +13,12 @@ from geodet.recipes import (
     AdamW,
     CocoRecipe,
     Cosine,
-    FasterRcnnRecipe,
-    MaskRcnnRecipe,
+    FcosRecipe,
+    MaskHeadRecipe,
     MultiStep,
+    RcnnRecipe,
     ResNetFpnRecipe,
+    RetinaNetRecipe,
     Sgd,
     ShapesRecipe,
     TrainRecipe,
@@ -38,8 +40,14 @@ backbones = st.builds(
 )
 recipes = st.builds(
     TrainRecipe,
-    model=st.builds(FasterRcnnRecipe, backbone=backbones)
-    | st.builds(MaskRcnnRecipe, backbone=backbones, num_classes=st.none() | st.integers(1, 99)),
+    model=st.builds(
+        RcnnRecipe,
+        backbone=backbones,
+        num_classes=st.none() | st.integers(1, 99),
+        mask_head=st.none() | st.builds(MaskHeadRecipe),
+    )
+    | st.builds(RetinaNetRecipe, backbone=backbones, rotated=st.booleans())
+    | st.builds(FcosRecipe, backbone=backbones),
     data=st.builds(ShapesRecipe, flip=st.floats(0, 1))
     | st.builds(
         CocoRecipe,
@@ -110,7 +118,7 @@ def test_every_config_is_a_valid_recipe(path):
             "schedule.milestones: expected asc",
         ),
         (
-            {"model": {"type": "FasterRcnnRecipe", "backbone": 3}},
+            {"model": {"type": "RcnnRecipe", "backbone": 3}},
             "model.backbone: expected an object, got 3",
         ),
         ({"data": {"type": "CocoRecipe", "root": 3}}, "data.root: expected a path as text"),

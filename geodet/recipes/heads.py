@@ -1,0 +1,118 @@
+"""Recipes of the parts behind a pyramid: proposals, boxes, masks."""
+
+import attrs
+
+from geodet.models.box_kinds import AnyBoxKind
+from geodet.models.detectors import fpn_box_head, fpn_mask_head, fpn_rpn
+from geodet.models.features import Backbone
+from geodet.models.heads import RPN, BoxHead, MaskHead
+from geodet.recipes.fields import fraction, number, whole, wholes
+
+__all__ = ["BoxHeadRecipe", "MaskHeadRecipe", "RpnRecipe"]
+
+
+@attrs.frozen(kw_only=True)
+class RpnRecipe:
+    """The region proposal network.
+
+    Args:
+        anchor_sizes: one per level p2..p6, pixels.
+        aspect_ratios: height / width.
+        samples_per_image: anchors that count in the losses.
+        train_before_nms: proposals of a level kept before suppression, in training.
+        train_after_nms: proposals of an image kept after it, in training.
+        test_before_nms: as above, in prediction.
+        test_after_nms: as above, in prediction.
+        nms_threshold: IoU of suppression.
+    """
+
+    anchor_sizes: tuple[float, ...] = (32.0, 64.0, 128.0, 256.0, 512.0)
+    aspect_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    samples_per_image: int = attrs.field(default=256, validator=whole())
+    train_before_nms: int = attrs.field(default=2000, validator=whole())
+    train_after_nms: int = attrs.field(default=1000, validator=whole())
+    test_before_nms: int = attrs.field(default=1000, validator=whole())
+    test_after_nms: int = attrs.field(default=1000, validator=whole())
+    nms_threshold: float = attrs.field(default=0.7, validator=fraction)
+
+    def build(self, backbone: Backbone) -> RPN:
+        """Return the module for a backbone."""
+        return fpn_rpn(
+            backbone,
+            anchor_sizes=self.anchor_sizes,
+            aspect_ratios=self.aspect_ratios,
+            samples_per_image=self.samples_per_image,
+            train_proposals=(self.train_before_nms, self.train_after_nms),
+            test_proposals=(self.test_before_nms, self.test_after_nms),
+            nms_threshold=self.nms_threshold,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class BoxHeadRecipe:
+    """The second stage: classes and boxes of the proposals.
+
+    Args:
+        fc_features: widths of the fully connected layers.
+        samples_per_image: regions that count in the losses.
+        score_threshold: detections below it are dropped.
+        nms_threshold: IoU of suppression between detections of a class.
+        max_detections: most detections of an image.
+        canonical_size: side in pixels of a region that belongs on p4.
+    """
+
+    fc_features: tuple[int, ...] = attrs.field(default=(1024, 1024), validator=wholes())
+    samples_per_image: int = attrs.field(default=512, validator=whole())
+    score_threshold: float = attrs.field(default=0.05, validator=fraction)
+    nms_threshold: float = attrs.field(default=0.5, validator=fraction)
+    max_detections: int = attrs.field(default=100, validator=whole())
+    canonical_size: float = attrs.field(default=224.0, validator=number())
+
+    def build(self, backbone: Backbone, num_classes: int) -> BoxHead:
+        """Return the module for a backbone."""
+        return fpn_box_head(
+            backbone,
+            num_classes=num_classes,
+            fc_features=self.fc_features,
+            samples_per_image=self.samples_per_image,
+            score_threshold=self.score_threshold,
+            nms_threshold=self.nms_threshold,
+            max_detections=self.max_detections,
+            canonical_size=self.canonical_size,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class MaskHeadRecipe:
+    """The mask branch: 28 x 28 masks of the detected boxes.
+
+    Args:
+        conv_channels: widths of its convolutions.
+    """
+
+    conv_channels: tuple[int, ...] = attrs.field(default=(256, 256, 256, 256), validator=wholes())
+
+    def build(self, backbone: Backbone, place: "RegionPlace") -> MaskHead:
+        """Return the module for a backbone and its place behind it."""
+        return fpn_mask_head(
+            backbone,
+            num_classes=place.num_classes,
+            conv_channels=self.conv_channels,
+            canonical_size=place.canonical_size,
+            kind=place.kind,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class RegionPlace:
+    """What a detector tells the heads that look into its boxes.
+
+    Args:
+        num_classes: classes of objects.
+        kind: of the boxes.
+        canonical_size: side in pixels of a region that belongs on p4.
+    """
+
+    num_classes: int
+    kind: AnyBoxKind
+    canonical_size: float
