@@ -14,6 +14,7 @@ from geodet.evaluation.coco_protocol import PROTOCOLS, CocoProtocol
 from geodet.evaluation.coco_reader import ImageId
 from geodet.evaluation.coco_records import ImageRecord, record_image
 from geodet.evaluation.coco_report import CocoReport, CocoResult
+from geodet.evaluation.image_ids import check_new_image
 from geodet.structures import Instances
 
 __all__ = ["CocoEvaluator"]
@@ -113,7 +114,7 @@ class CocoEvaluator:
                 probabilities, labels are out of range, or the two image sizes differ.
         Empty: images without predictions or without targets count as such.
         """
-        self._check_new(image_id)
+        check_new_image(image_id, self._records)
         self._records[image_id] = record_image(
             image_id,
             predictions,
@@ -135,7 +136,7 @@ class CocoEvaluator:
             if mine != theirs:
                 raise EvaluationError(f"merge: {name.strip('_')} is {mine} here and {theirs} there")
         for image_id in other._records:
-            self._check_new(image_id)
+            check_new_image(image_id, self._records)
         self._records.update(other._records)
 
     def result(self) -> CocoReport:
@@ -148,20 +149,6 @@ class CocoEvaluator:
             num_images=len(records),
             results={kind: self._result(kind, records) for kind in self.iou_types},
         )
-
-    def _check_new(self, image_id: ImageId) -> None:
-        if isinstance(image_id, bool) or not isinstance(image_id, int | str):
-            raise EvaluationError(
-                f"image_id: expected an int or a str, got {type(image_id).__name__}"
-            )
-        if image_id in self._records:
-            raise EvaluationError(f"image {image_id!r}: already evaluated; ids must be unique")
-        first = next(iter(self._records), image_id)
-        if isinstance(first, str) != isinstance(image_id, str):
-            raise EvaluationError(
-                f"image {image_id!r}: ids are sorted, so they must be all numbers or all strings;"
-                f" an earlier one is {first!r}"
-            )
 
     def _result(self, kind: str, records: Sequence[ImageRecord]) -> CocoResult:
         protocol = self._protocols[kind]

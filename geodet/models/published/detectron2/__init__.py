@@ -13,6 +13,7 @@ from torch import nn
 from geodet.models.published.detectron2.dense import DENSE
 from geodet.models.published.detectron2.files import write_detectron2
 from geodet.models.published.detectron2.loading import load_by_rules
+from geodet.models.published.detectron2.scenes import SCENES
 from geodet.models.published.detectron2.transformers import TRANSFORMERS
 from geodet.models.published.detectron2.trunks import TRUNKS
 from geodet.models.published.detectron2.two_stage import TWO_STAGE
@@ -22,7 +23,7 @@ from geodet.weights import LoadReport
 __all__ = ["DETECTRON2", "load_detectron2", "save_detectron2"]
 
 DETECTRON2: Mapping[type[nn.Module], Rule] = MappingProxyType(
-    {**TRANSFORMERS, **TRUNKS, **TWO_STAGE, **DENSE}
+    {**TRANSFORMERS, **TRUNKS, **TWO_STAGE, **DENSE, **SCENES}
 )
 
 
