@@ -150,7 +150,8 @@ GEODET_TEST(pasted_runs_are_those_of_the_dense_masks) {
     const bool upright = s.box_columns == 4;
     std::vector<float> values = random_probabilities(s);
     std::vector<float> boxes = upright ? random_boxes(s) : random_rotated_boxes(s);
-    for (std::int64_t i = 0; upright && i < s.masks; i += 3) {  // masks that go on from column to column
+    // Some masks go on from column to column.
+    for (std::int64_t i = 0; upright && i < s.masks; i += 3) {
       boxes[static_cast<std::size_t>(4 * i + 1)] = -50;
       boxes[static_cast<std::size_t>(4 * i + 3)] = static_cast<float>(s.height + (i % 2) * 100);
     }

@@ -1,8 +1,8 @@
 // Where a pixel reads a mask that fills a rotated box: the maths that CPU and CUDA kernels share.
 //
-// A rotated box is cx, cy, w, h, angle: pixels and degrees, counter-clockwise as seen on the screen.
-// The mask's columns run along the width and its rows along the height, so that a pixel centre
-// (x, y) lies at
+// A rotated box is cx, cy, w, h, angle: pixels and degrees, counter-clockwise as seen on the
+// screen. The mask's columns run along the width and its rows along the height, so that a pixel
+// centre (x, y) lies at
 //   u = (x - cx) cos - (y - cy) sin,   v = (x - cx) sin + (y - cy) cos
 // in the box, which becomes cells as in paste_sampling.hpp. Positions are in double for every type
 // of values: turning costs digits.

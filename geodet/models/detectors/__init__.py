@@ -1,5 +1,10 @@
 """Detectors: images to Instances. The only place where tensors become Instances."""
 
+from geodet.models.detectors.cascade_families import (
+    cascade_mask_rcnn_fpn,
+    cascade_rcnn_fpn,
+    fpn_cascade_head,
+)
 from geodet.models.detectors.dense_families import (
     fcos_fpn,
     resnet_fpn_p3_to_p7,
@@ -16,6 +21,7 @@ from geodet.models.detectors.fpn_parts import (
     resnet_fpn,
 )
 from geodet.models.detectors.given import instances_from_proposals, proposals_from_instances
+from geodet.models.detectors.keypoint_families import fpn_keypoint_head, keypoint_rcnn_fpn
 from geodet.models.detectors.one_map_families import (
     faster_rcnn_c4,
     faster_rcnn_dc5,
@@ -64,6 +70,8 @@ __all__ = [
     "c4_box_features",
     "c4_mask_head",
     "caffe_preprocess",
+    "cascade_mask_rcnn_fpn",
+    "cascade_rcnn_fpn",
     "dc5_mask_head",
     "fast_rcnn_fpn",
     "faster_rcnn_c4",
@@ -71,11 +79,14 @@ __all__ = [
     "faster_rcnn_fpn",
     "fcos_fpn",
     "fpn_box_head",
+    "fpn_cascade_head",
+    "fpn_keypoint_head",
     "fpn_mask_head",
     "fpn_rpn",
     "fpn_semantic_head",
     "imagenet_preprocess",
     "instances_from_proposals",
+    "keypoint_rcnn_fpn",
     "mask_rcnn_c4",
     "mask_rcnn_dc5",
     "mask_rcnn_fpn",

@@ -27,7 +27,14 @@ from geodet.models.necks import FPN, LastLevelMaxPool
 from geodet.models.preprocess import Preprocess
 from geodet.models.sampling import BalancedSampler
 
-__all__ = ["caffe_preprocess", "fpn_box_head", "fpn_mask_head", "fpn_rpn", "resnet_fpn"]
+__all__ = [
+    "caffe_preprocess",
+    "fpn_box_head",
+    "fpn_mask_head",
+    "fpn_rpn",
+    "pooled_levels",
+    "resnet_fpn",
+]
 
 _POOLED = ("p2", "p3", "p4", "p5")
 
@@ -168,7 +175,7 @@ def fpn_box_head(
         max_detections: see `BoxHead`.
         canonical_size: side of a region that belongs on p4.
     """
-    strides, channels = _pooled_levels(backbone)
+    strides, channels = pooled_levels(backbone)
     features = ConvFcFeatures(
         channels, side=7, conv_channels=conv_channels, fc_features=fc_features, norm=norm
     )
@@ -200,7 +207,7 @@ def fpn_mask_head(
     kind: AnyBoxKind = UPRIGHT,
 ) -> MaskHead:
     """Mask head on those of p2 to p5 that there are, regions of 14 x 14, masks of 28 x 28."""
-    strides, channels = _pooled_levels(backbone)
+    strides, channels = pooled_levels(backbone)
     return MaskHead(
         pooler=RoiPooler(strides, output_side=14, canonical_size=canonical_size, kind=kind),
         in_channels=channels,
@@ -216,7 +223,8 @@ def caffe_preprocess(*, std: Sequence[float] = (1.0, 1.0, 1.0)) -> Preprocess:
     return Preprocess(channel_order="bgr", mean=(103.53, 116.28, 123.675), std=std, size_divisor=32)
 
 
-def _pooled_levels(backbone: Backbone) -> tuple[dict[str, int], int]:
+def pooled_levels(backbone: Backbone) -> tuple[dict[str, int], int]:
+    """Strides of those of p2 to p5 that a backbone has, by name, and their channels."""
     specs = {name: spec for name, spec in backbone.feature_specs.items() if name in _POOLED}
     strides = {name: spec.stride for name, spec in specs.items()}
     return strides, next(iter(specs.values())).channels if specs else 0

@@ -2,9 +2,11 @@
 
 from geodet.models.heads.box import BoxHead, BoxPredictor
 from geodet.models.heads.box_features import BoxFeatures, ConvFcFeatures, StageFeatures
+from geodet.models.heads.cascade import CascadeBoxHead
 from geodet.models.heads.dense import FCOSHead, RetinaNetHead
 from geodet.models.heads.dense_selection import DenseSelector
 from geodet.models.heads.given_proposals import GivenProposals
+from geodet.models.heads.keypoint import KeypointHead
 from geodet.models.heads.mask import MaskHead
 from geodet.models.heads.mask_targets import mask_targets
 from geodet.models.heads.pooler import RoiPooler, assign_levels
@@ -28,11 +30,13 @@ __all__ = [
     "BoxFeatures",
     "BoxHead",
     "BoxPredictor",
+    "CascadeBoxHead",
     "ConvFcFeatures",
     "DenseSelector",
     "FCOSHead",
     "FirstStage",
     "GivenProposals",
+    "KeypointHead",
     "MaskHead",
     "ProposalBudget",
     "Proposals",

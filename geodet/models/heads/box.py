@@ -244,6 +244,17 @@ class BoxHead(SecondStage):
         Empty: an image without proposals has no detections.
         """
         scores = self.class_loss.probabilities(logits)
+        return self.select_scored(scores, deltas, proposals, sizes)
+
+    @torch.no_grad()
+    def select_scored(
+        self,
+        scores: Tensor,
+        deltas: Tensor,
+        proposals: Sequence[Tensor],
+        sizes: Sequence[ImageSize],
+    ) -> list[BoxDetections]:
+        """As `select`, from probabilities [r, c], which a cascade averages over its stages."""
         boxes = self.coder.decode(torch.cat(list(proposals)), deltas)
         boxes = boxes.unflatten(1, (-1, self.kind.columns))
         counts = [len(rows) for rows in proposals]

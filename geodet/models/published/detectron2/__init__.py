@@ -13,6 +13,7 @@ from torch import nn
 from geodet.models.published.detectron2.dense import DENSE
 from geodet.models.published.detectron2.files import write_detectron2
 from geodet.models.published.detectron2.loading import load_by_rules
+from geodet.models.published.detectron2.region_heads import REGION_HEADS
 from geodet.models.published.detectron2.scenes import SCENES
 from geodet.models.published.detectron2.transformers import TRANSFORMERS
 from geodet.models.published.detectron2.trunks import TRUNKS
@@ -23,7 +24,7 @@ from geodet.weights import LoadReport
 __all__ = ["DETECTRON2", "load_detectron2", "save_detectron2"]
 
 DETECTRON2: Mapping[type[nn.Module], Rule] = MappingProxyType(
-    {**TRANSFORMERS, **TRUNKS, **TWO_STAGE, **DENSE, **SCENES}
+    {**TRANSFORMERS, **TRUNKS, **TWO_STAGE, **DENSE, **SCENES, **REGION_HEADS}
 )
 
 
