@@ -131,3 +131,26 @@ def test_deformable_convolution_keeps_the_dtype_of_its_input():
         out = layer(torch.rand(1, 4, 5, 5, dtype=torch.bfloat16), offsets)
     assert out.shape == (1, 8, 5, 5)
     assert out.isfinite().all()
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_constants_on_the_weight_equal_constants_on_the_map(layout):
+    """Values and gradients of convolution, then norm, in double precision."""
+    torch.manual_seed(0)
+    frozen = FrozenBatchNorm2d.from_batch_norm(_random_batch_norm(6))
+    layer = ConvNorm(4, 6, 3, stride=2, groups=2, norm=lambda _: frozen, activation=torch.relu)
+    layer = layer.double().to(memory_format=layout)
+    features = torch.randn(2, 4, 9, 8, dtype=torch.float64).to(memory_format=layout)
+    features.requires_grad_()
+    wanted = functional.conv2d(features, layer.weight, stride=2, padding=1, groups=2)
+    wanted = torch.relu(frozen(wanted))
+    given = layer(features)
+    torch.testing.assert_close(given, wanted, rtol=1e-12, atol=1e-12)
+    assert given.is_contiguous(memory_format=layout)
+    pull = torch.randn_like(wanted)
+    for mine, theirs in zip(
+        torch.autograd.grad(given, (features, layer.weight), pull),
+        torch.autograd.grad(wanted, (features, layer.weight), pull),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, theirs, rtol=1e-12, atol=1e-12)

@@ -60,14 +60,18 @@ class FrozenBatchNorm2d(nn.Module):
             The same shape and dtype.
         Empty: b = 0 gives b = 0.
         """
-        scale = self.weight * (self.running_var + self.eps).rsqrt()
-        shift = self.bias - self.running_mean * scale
+        scale, shift = self.scale_and_shift()
         # One fused pass that keeps no copy of `features` for the backward pass.
         return torch.addcmul(
             shift.to(features.dtype).view(1, -1, 1, 1),
             features,
             scale.to(features.dtype).view(1, -1, 1, 1),
         )
+
+    def scale_and_shift(self) -> tuple[Tensor, Tensor]:
+        """What every channel is multiplied by, and what is added then; [channels] each."""
+        scale = self.weight * (self.running_var + self.eps).rsqrt()
+        return scale, self.bias - self.running_mean * scale
 
     def extra_repr(self) -> str:
         """Numbers shown by `print(model)`."""
