@@ -69,6 +69,7 @@ class AnchorGenerator(nn.Module):
         self.strides = tuple(strides)
         self.offset = offset
         self.kind: AnyBoxKind = UPRIGHT if angles is None else ROTATED
+        self.sizes_per_location = len(sizes[0])
         self.anchors_per_location = len(sizes[0]) * len(aspect_ratios) * len(angles or (0,))
         for i, level in enumerate(sizes):
             cell = _cell_anchors(level, aspect_ratios, angles)

@@ -10,17 +10,16 @@ from torch import Tensor, nn
 from geodet.errors import CheckpointError
 from geodet.models.features import Backbone
 from geodet.models.layers import FrozenBatchNorm2d
-from geodet.models.losses import EmaNormaliser
 from geodet.models.preprocess import Preprocess
 from geodet.models.published.detectron2.alignment import BackboneExtent, align
 from geodet.models.published.detectron2.files import read_detectron2
 from geodet.models.published.names import Rules, published_names, without_rules
+from geodet.models.published.unsaved import COUNTER, unsaved_tensors
 from geodet.weights import Difference, LoadReport, load_weights
 
 __all__ = ["load_by_rules"]
 
 _PIXELS = {"pixel_mean": "mean", "pixel_std": "std"}
-_COUNTER = "num_batches_tracked"
 
 
 def load_by_rules(model: nn.Module, path: Path, rules: Rules, *, partial: bool) -> LoadReport:
@@ -40,8 +39,9 @@ def load_by_rules(model: nn.Module, path: Path, rules: Rules, *, partial: bool) 
     filled = _norms_without_statistics(model, names, given)
     if filled:
         notes.append(f"{len(filled) // 2} frozen norms without statistics: mean 0, variance 1")
-    given |= filled | _counters(state, names, given) | _normalisers(model, names, given)
-    unused = [key for key in rest if key in _PIXELS or key.endswith(_COUNTER)]
+    given |= filled
+    given |= unsaved_tensors(model, names, given)
+    unused = [key for key in rest if key in _PIXELS or key.endswith(COUNTER)]
     outside: dict[str, Tensor] = {}
     # A file of a whole detector has some of its whole names.
     whole = any(names[ours] == key for ours, key in aligned.items())
@@ -103,30 +103,6 @@ def _norms_without_statistics(
                 filled[mean] = torch.zeros_like(part.running_mean)
                 filled[var] = torch.ones_like(part.running_var)
     return filled
-
-
-def _counters(
-    state: Mapping[str, Tensor], names: Mapping[str, str], given: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    """Step counters of batch norms that the file has without: they are no weights."""
-    return {
-        names[ours]: value
-        for ours, value in state.items()
-        if ours.endswith(_COUNTER)
-        and names[ours] not in given
-        and names[ours.replace(_COUNTER, "running_mean")] in given
-    }
-
-
-def _normalisers(
-    model: nn.Module, names: Mapping[str, str], given: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    """What losses are divided by, which Detectron2 does not save: it stays as it is."""
-    return {
-        names[f"{name}.value"]: part.value
-        for name, part in model.named_modules()
-        if isinstance(part, EmaNormaliser) and names[f"{name}.value"] not in given
-    }
 
 
 def _lacking(name: str, file_name: str, value: Tensor) -> Difference:
