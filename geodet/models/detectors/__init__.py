@@ -53,6 +53,7 @@ from geodet.models.detectors.region_columns import (
 )
 from geodet.models.detectors.rescale import rescale_instances, rescale_prediction
 from geodet.models.detectors.retinanet import RetinaNet
+from geodet.models.detectors.rotated_families import rotated_faster_rcnn_fpn
 from geodet.models.detectors.scene_families import fpn_semantic_head, panoptic_fpn, semantic_fpn
 from geodet.models.detectors.semantic_segmentor import SemanticSegmentor
 from geodet.models.detectors.targets import Targets, targets_from_instances
@@ -107,6 +108,7 @@ __all__ = [
     "resnet_fpn",
     "resnet_fpn_p3_to_p7",
     "retinanet_fpn",
+    "rotated_faster_rcnn_fpn",
     "rotated_retinanet_fpn",
     "rpn_fpn",
     "semantic_fpn",

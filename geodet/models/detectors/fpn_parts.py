@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from geodet.models.anchors import AnchorGenerator
 from geodet.models.assignment import Matcher
 from geodet.models.backbones import resnet
+from geodet.models.box_coding import BoxCoder, Coder
 from geodet.models.box_kinds import UPRIGHT, AnyBoxKind
 from geodet.models.features import Backbone
 from geodet.models.heads import (
@@ -90,6 +91,8 @@ def fpn_rpn(
     *,
     anchor_sizes: Sequence[float] = (32, 64, 128, 256, 512),
     aspect_ratios: Sequence[float] = (0.5, 1.0, 2.0),
+    angles: Sequence[float] | None = None,
+    coder: Coder | None = None,
     num_convs: int = 1,
     box_loss: BoxLoss | None = None,
     samples_per_image: int = 256,
@@ -105,6 +108,8 @@ def fpn_rpn(
         backbone: whose levels are read, all of them.
         anchor_sizes: one per level, finest first, in pixels.
         aspect_ratios: height / width.
+        angles: of rotated anchors, in degrees counter-clockwise; None makes upright ones.
+        coder: offsets <-> boxes, of the anchors' kind; None is `BoxCoder` with weights of 1.
         num_convs: 3x3 convolutions of the head.
         box_loss: None is L1.
         samples_per_image: anchors that count in the losses.
@@ -122,12 +127,14 @@ def fpn_rpn(
         sizes=[(size,) for size in anchor_sizes],
         aspect_ratios=aspect_ratios,
         strides=[spec.stride for spec in specs],
+        angles=angles,
     )
     return RPN(
         head=RPNHead(
             specs[0].channels,
             anchors_per_location=anchors.anchors_per_location,
             num_convs=num_convs,
+            kind=anchors.kind,
         ),
         anchors=anchors,
         levels=levels,
@@ -135,6 +142,7 @@ def fpn_rpn(
         sampler=BalancedSampler(samples_per_image, positive_fraction),
         train_budget=ProposalBudget(*train_proposals),
         test_budget=ProposalBudget(*test_proposals),
+        coder=coder,
         box_loss=box_loss,
         nms_threshold=nms_threshold,
     )
@@ -148,6 +156,8 @@ def fpn_box_head(
     conv_channels: Sequence[int] = (),
     norm: NormFactory | None = None,
     class_agnostic: bool = False,
+    coder: Coder | None = None,
+    sampling_ratio: int = 0,
     class_loss: ClassLoss | None = None,
     box_loss: BoxLoss | None = None,
     samples_per_image: int = 512,
@@ -166,6 +176,9 @@ def fpn_box_head(
         conv_channels: of convolutions before them.
         norm: of those convolutions.
         class_agnostic: one box per region instead of one per class.
+        coder: offsets <-> boxes, and so the kind of boxes; None is `BoxCoder` with weights of
+            10, 10, 5, 5.
+        sampling_ratio: see `RoiPooler`.
         class_loss: None is softmax cross-entropy.
         box_loss: None is L1.
         samples_per_image: regions that count in the losses.
@@ -176,18 +189,29 @@ def fpn_box_head(
         canonical_size: side of a region that belongs on p4.
     """
     strides, channels = pooled_levels(backbone)
+    coder = BoxCoder((10.0, 10.0, 5.0, 5.0)) if coder is None else coder
     features = ConvFcFeatures(
         channels, side=7, conv_channels=conv_channels, fc_features=fc_features, norm=norm
     )
     return BoxHead(
-        pooler=RoiPooler(strides, output_side=7, canonical_size=canonical_size),
+        pooler=RoiPooler(
+            strides,
+            output_side=7,
+            sampling_ratio=sampling_ratio,
+            canonical_size=canonical_size,
+            kind=coder.kind,
+        ),
         features=features,
         predictor=BoxPredictor(
-            features.out_features, num_classes=num_classes, class_agnostic=class_agnostic
+            features.out_features,
+            num_classes=num_classes,
+            class_agnostic=class_agnostic,
+            kind=coder.kind,
         ),
         roi_sampler=RoiSampler(
             Matcher((0.5,), (0, 1)), BalancedSampler(samples_per_image, positive_fraction)
         ),
+        coder=coder,
         class_loss=class_loss,
         box_loss=box_loss,
         score_threshold=score_threshold,
