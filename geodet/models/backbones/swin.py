@@ -327,7 +327,9 @@ class Swin(Backbone):
         if self.absolute_pos_embed is not None:
             layers[0].append(self.absolute_pos_embed)
         for stage in self.layers:
-            layers += [list(block.parameters()) for block in stage.get_submodule("blocks")]
+            layers += [
+                list(block.parameters()) for block in stage.get_submodule("blocks").children()
+            ]
             if isinstance(stage.downsample, PatchMerging):
                 layers[-1] += stage.downsample.parameters()
         return layers
