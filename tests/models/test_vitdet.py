@@ -6,12 +6,19 @@ import pytest
 import torch
 
 from geodet.errors import ShapeError
-from geodet.models.detectors import vitdet_mask_rcnn, vitdet_preprocess
+from geodet.models.detectors import (
+    mvit_fpn,
+    pyramid_cascade_mask_rcnn,
+    swin_fpn,
+    vitdet_cascade_mask_rcnn,
+    vitdet_mask_rcnn,
+    vitdet_preprocess,
+)
 from geodet.models.published import DETECTRON2, published_names
 from geodet.structures import RoiMasks
 
 
-def _tiny(**changes):
+def _tiny(make=vitdet_mask_rcnn, **changes):
     torch.manual_seed(0)
     options = {
         "num_classes": 2,
@@ -32,7 +39,7 @@ def _tiny(**changes):
         "box_samples": 32,
         "mask_convs": (16, 16),
     }
-    return vitdet_mask_rcnn(**{**options, **changes})
+    return make(**{**options, **changes})
 
 
 def test_losses_reach_every_parameter(pictures):
@@ -76,6 +83,50 @@ def test_published_sizes_are_told_to_whoever_reads_images():
     assert preprocess.channel_order == "rgb"
     sides = (preprocess.short_edge, preprocess.max_long_edge, preprocess.square_side)
     assert sides == (1024, 1024, 1024)
+
+
+def test_cascade_learns_and_detects(pictures):
+    """Three stages on the same pyramid: losses of each, and masks of what the last one finds."""
+    model = _tiny(make=vitdet_cascade_mask_rcnn, score_threshold=0.0)
+    losses = model(*pictures)
+    assert {name for name in losses if name.startswith("box_")} == {
+        f"box_{kind}_stage{stage}" for kind in ("classes", "deltas") for stage in range(3)
+    }
+    sum(losses.values()).backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    with torch.no_grad():
+        found = model.eval()(pictures[0])
+    assert all(len(instances) > 0 and instances.masks is not None for instances in found)
+
+
+@pytest.mark.parametrize("make_pyramid", [swin_fpn, mvit_fpn])
+def test_transformers_in_stages_under_a_pyramid(pictures, make_pyramid):
+    """Swin and MViT with the same heads: any image size, a gradient for every parameter."""
+    torch.manual_seed(0)
+    sizes = {
+        swin_fpn: {"depths": (1, 1, 1, 1), "num_heads": (1, 2, 4, 8)},
+        mvit_fpn: {"depth": 4, "stage_ends": (0, 1, 2, 3), "window_side": 8},
+    }
+    backbone = make_pyramid(channels=8, fpn_channels=16, drop_path=0.0, **sizes[make_pyramid])
+    model = pyramid_cascade_mask_rcnn(
+        backbone,
+        num_classes=2,
+        anchor_sizes=(16, 32, 64, 128, 256),
+        train_proposals=(100, 50),
+        test_proposals=(100, 50),
+        box_convs=(16,),
+        box_features=(32,),
+        box_samples=32,
+        mask_convs=(16,),
+        score_threshold=0.0,
+    )
+    losses = model(*pictures)
+    sum(losses.values()).backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    with torch.no_grad():
+        (found,) = model.eval()([torch.randint(0, 256, (3, 90, 70), dtype=torch.uint8)])
+    assert len(found) > 0
+    found.boxes.validated(size=found.image_size)
 
 
 def _train(model, pictures, steps):

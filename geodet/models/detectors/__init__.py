@@ -43,7 +43,11 @@ from geodet.models.detectors.panoptic_fpn import PanopticFPN
 from geodet.models.detectors.panoptic_merging import PanopticMerging
 from geodet.models.detectors.proposal_families import fast_rcnn_fpn, rpn_fpn
 from geodet.models.detectors.proposal_network import ProposalNetwork
-from geodet.models.detectors.pyramid_families import imagenet_preprocess, pyramid_mask_rcnn
+from geodet.models.detectors.pyramid_families import (
+    imagenet_preprocess,
+    pyramid_cascade_mask_rcnn,
+    pyramid_mask_rcnn,
+)
 from geodet.models.detectors.rcnn import RCNN
 from geodet.models.detectors.region_columns import (
     region_losses,
@@ -57,7 +61,13 @@ from geodet.models.detectors.rotated_families import rotated_faster_rcnn_fpn
 from geodet.models.detectors.scene_families import fpn_semantic_head, panoptic_fpn, semantic_fpn
 from geodet.models.detectors.semantic_segmentor import SemanticSegmentor
 from geodet.models.detectors.targets import Targets, targets_from_instances
-from geodet.models.detectors.vitdet import vitdet_mask_rcnn, vitdet_preprocess, vitdet_pyramid
+from geodet.models.detectors.transformer_pyramids import mvit_fpn, swin_fpn
+from geodet.models.detectors.vitdet import (
+    vitdet_cascade_mask_rcnn,
+    vitdet_mask_rcnn,
+    vitdet_preprocess,
+    vitdet_pyramid,
+)
 
 __all__ = [
     "FCOS",
@@ -91,12 +101,14 @@ __all__ = [
     "mask_rcnn_c4",
     "mask_rcnn_dc5",
     "mask_rcnn_fpn",
+    "mvit_fpn",
     "one_map_box_head",
     "one_map_pooler",
     "one_map_preprocess",
     "one_map_rpn",
     "panoptic_fpn",
     "proposals_from_instances",
+    "pyramid_cascade_mask_rcnn",
     "pyramid_mask_rcnn",
     "region_losses",
     "region_outputs",
@@ -112,7 +124,9 @@ __all__ = [
     "rotated_retinanet_fpn",
     "rpn_fpn",
     "semantic_fpn",
+    "swin_fpn",
     "targets_from_instances",
+    "vitdet_cascade_mask_rcnn",
     "vitdet_mask_rcnn",
     "vitdet_preprocess",
     "vitdet_pyramid",

@@ -26,7 +26,7 @@ from geodet.models.heads import (
     RoiSampler,
 )
 from geodet.models.layers import FrozenBatchNorm2d, NormFactory
-from geodet.models.losses import BoxLoss
+from geodet.models.losses import BoxLoss, ClassLoss
 from geodet.models.preprocess import Preprocess
 from geodet.models.sampling import BalancedSampler
 
@@ -49,6 +49,7 @@ def fpn_cascade_head(
     fc_features: Sequence[int] = (1024, 1024),
     conv_channels: Sequence[int] = (),
     norm: NormFactory | None = None,
+    class_loss: ClassLoss | None = None,
     box_loss: BoxLoss | None = None,
     samples_per_image: int = 512,
     positive_fraction: float = 0.25,
@@ -67,6 +68,7 @@ def fpn_cascade_head(
         fc_features: of the fully connected layers of each stage.
         conv_channels: of convolutions before them.
         norm: of those convolutions.
+        class_loss: of each stage; None is softmax.
         box_loss: of each stage; None is L1.
         samples_per_image: regions that the first stage draws.
         positive_fraction: largest share of foreground among them.
@@ -104,6 +106,7 @@ def fpn_cascade_head(
                     Matcher((iou,), (0, 1)), BalancedSampler(samples_per_image, positive_fraction)
                 ),
                 coder=coder,
+                class_loss=class_loss,
                 box_loss=box_loss,
                 score_threshold=score_threshold,
                 nms_threshold=nms_threshold,

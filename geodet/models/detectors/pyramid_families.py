@@ -8,13 +8,15 @@ Reference: Li et al. 2022 (arXiv 2203.16527), appendix A.2.
 
 from collections.abc import Sequence
 
+from geodet.models.detectors.cascade_families import fpn_cascade_head
 from geodet.models.detectors.fpn_parts import fpn_box_head, fpn_mask_head, fpn_rpn
 from geodet.models.detectors.rcnn import RCNN
 from geodet.models.features import Backbone
 from geodet.models.layers import LayerNorm2d, NormFactory
+from geodet.models.losses import ClassLoss
 from geodet.models.preprocess import Preprocess
 
-__all__ = ["imagenet_preprocess", "pyramid_mask_rcnn"]
+__all__ = ["imagenet_preprocess", "pyramid_cascade_mask_rcnn", "pyramid_mask_rcnn"]
 
 
 def pyramid_mask_rcnn(
@@ -31,6 +33,7 @@ def pyramid_mask_rcnn(
     box_convs: Sequence[int] = (256, 256, 256, 256),
     box_features: Sequence[int] = (1024,),
     box_samples: int = 512,
+    class_loss: ClassLoss | None = None,
     mask_convs: Sequence[int] = (256, 256, 256, 256),
     head_norm: NormFactory | None = LayerNorm2d,
     score_threshold: float = 0.05,
@@ -52,6 +55,7 @@ def pyramid_mask_rcnn(
         box_convs: channels of the box head's convolutions.
         box_features: of its fully connected layers.
         box_samples: regions that count in its losses.
+        class_loss: of the box head; None is softmax.
         mask_convs: channels of the mask head's convolutions.
         head_norm: after the convolutions of both heads.
         score_threshold: see `BoxHead`.
@@ -60,6 +64,18 @@ def pyramid_mask_rcnn(
     Raises:
         CompositionError: the pyramid has other levels.
     """
+    box_head = fpn_box_head(
+        backbone,
+        num_classes=num_classes,
+        conv_channels=box_convs,
+        fc_features=box_features,
+        norm=head_norm,
+        class_loss=class_loss,
+        samples_per_image=box_samples,
+        score_threshold=score_threshold,
+        nms_threshold=nms_threshold,
+        max_detections=max_detections,
+    )
     return RCNN(
         preprocess=imagenet_preprocess() if preprocess is None else preprocess,
         backbone=backbone,
@@ -72,17 +88,68 @@ def pyramid_mask_rcnn(
             train_proposals=train_proposals,
             test_proposals=test_proposals,
         ),
-        box_head=fpn_box_head(
-            backbone,
-            num_classes=num_classes,
-            conv_channels=box_convs,
-            fc_features=box_features,
-            norm=head_norm,
-            samples_per_image=box_samples,
-            score_threshold=score_threshold,
-            nms_threshold=nms_threshold,
-            max_detections=max_detections,
+        box_head=box_head,
+        mask_head=fpn_mask_head(
+            backbone, num_classes=num_classes, conv_channels=mask_convs, norm=head_norm
         ),
+    )
+
+
+def pyramid_cascade_mask_rcnn(
+    backbone: Backbone,
+    *,
+    num_classes: int,
+    preprocess: Preprocess | None = None,
+    anchor_sizes: Sequence[float] = (32, 64, 128, 256, 512),
+    aspect_ratios: Sequence[float] = (0.5, 1.0, 2.0),
+    rpn_convs: int = 2,
+    rpn_samples: int = 256,
+    train_proposals: tuple[int, int] = (2000, 1000),
+    test_proposals: tuple[int, int] = (1000, 1000),
+    ious: Sequence[float] = (0.5, 0.6, 0.7),
+    box_convs: Sequence[int] = (256, 256, 256, 256),
+    box_features: Sequence[int] = (1024,),
+    box_samples: int = 512,
+    class_loss: ClassLoss | None = None,
+    mask_convs: Sequence[int] = (256, 256, 256, 256),
+    head_norm: NormFactory | None = LayerNorm2d,
+    score_threshold: float = 0.05,
+    nms_threshold: float = 0.5,
+    max_detections: int = 100,
+) -> RCNN:
+    """Cascade Mask R-CNN on a pyramid of p2 to p6.
+
+    Args:
+        ious: overlap from which a region is foreground, of each stage.
+
+    The other arguments are those of `pyramid_mask_rcnn`.
+    """
+    box_head = fpn_cascade_head(
+        backbone,
+        num_classes=num_classes,
+        ious=ious,
+        conv_channels=box_convs,
+        fc_features=box_features,
+        norm=head_norm,
+        class_loss=class_loss,
+        samples_per_image=box_samples,
+        score_threshold=score_threshold,
+        nms_threshold=nms_threshold,
+        max_detections=max_detections,
+    )
+    return RCNN(
+        preprocess=imagenet_preprocess() if preprocess is None else preprocess,
+        backbone=backbone,
+        proposals=fpn_rpn(
+            backbone,
+            anchor_sizes=anchor_sizes,
+            aspect_ratios=aspect_ratios,
+            num_convs=rpn_convs,
+            samples_per_image=rpn_samples,
+            train_proposals=train_proposals,
+            test_proposals=test_proposals,
+        ),
+        box_head=box_head,
         mask_head=fpn_mask_head(
             backbone, num_classes=num_classes, conv_channels=mask_convs, norm=head_norm
         ),
