@@ -6,7 +6,19 @@ Three levels: blocks (`layers`, `backbones`, `necks`, `heads`), families that wi
 
 from geodet.models.anchors import AnchorGenerator
 from geodet.models.assignment import Matcher
-from geodet.models.backbones import MViT, ResNet, Swin, ViT, mvit, resnet, resnet_stage, swin, vit
+from geodet.models.backbones import (
+    MViT,
+    ResNet,
+    Swin,
+    TridentResNet,
+    ViT,
+    mvit,
+    resnet,
+    resnet_stage,
+    swin,
+    trident_resnet,
+    vit,
+)
 from geodet.models.box_coding import BoxCoder, Coder, RotatedBoxCoder
 from geodet.models.box_kinds import ROTATED, UPRIGHT, BoxKind
 from geodet.models.detectors import (
@@ -17,6 +29,7 @@ from geodet.models.detectors import (
     ProposalNetwork,
     RetinaNet,
     SemanticSegmentor,
+    TridentNet,
     cascade_mask_rcnn_fpn,
     cascade_rcnn_fpn,
     fast_rcnn_fpn,
@@ -36,6 +49,7 @@ from geodet.models.detectors import (
     rotated_retinanet_fpn,
     rpn_fpn,
     semantic_fpn,
+    tridentnet_c4,
 )
 from geodet.models.distance_coding import DistanceCoder
 from geodet.models.features import Backbone, FeatureSpec
@@ -127,6 +141,8 @@ __all__ = [
     "SmoothL1",
     "SoftmaxClasses",
     "Swin",
+    "TridentNet",
+    "TridentResNet",
     "ViT",
     "cascade_mask_rcnn_fpn",
     "cascade_rcnn_fpn",
@@ -155,5 +171,7 @@ __all__ = [
     "semantic_fpn",
     "subsample_labels",
     "swin",
+    "trident_resnet",
+    "tridentnet_c4",
     "vit",
 ]

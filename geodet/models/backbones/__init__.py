@@ -36,6 +36,7 @@ from geodet.models.backbones.resnet_blocks import (
 from geodet.models.backbones.staged import Stage, StagedBackbone, Stem, freeze
 from geodet.models.backbones.swin import PatchMerging, Swin, SwinBlock, SwinPatches, SwinStage, swin
 from geodet.models.backbones.timm_features import TimmBackbone, timm_backbone
+from geodet.models.backbones.trident import TridentBlock, TridentResNet, trident_resnet
 from geodet.models.backbones.vit import ConvResidual, RelativeAttention, ViT, ViTBlock, vit
 
 __all__ = [
@@ -70,6 +71,8 @@ __all__ = [
     "SwinPatches",
     "SwinStage",
     "TimmBackbone",
+    "TridentBlock",
+    "TridentResNet",
     "ViT",
     "ViTBlock",
     "convnext",
@@ -87,5 +90,6 @@ __all__ = [
     "resnet_stage",
     "swin",
     "timm_backbone",
+    "trident_resnet",
     "vit",
 ]

@@ -62,6 +62,8 @@ from geodet.models.detectors.scene_families import fpn_semantic_head, panoptic_f
 from geodet.models.detectors.semantic_segmentor import SemanticSegmentor
 from geodet.models.detectors.targets import Targets, targets_from_instances
 from geodet.models.detectors.transformer_pyramids import mvit_fpn, swin_fpn
+from geodet.models.detectors.trident import BranchMerger, TridentNet
+from geodet.models.detectors.trident_families import tridentnet_c4
 from geodet.models.detectors.vitdet import (
     vitdet_cascade_mask_rcnn,
     vitdet_mask_rcnn,
@@ -72,12 +74,14 @@ from geodet.models.detectors.vitdet import (
 __all__ = [
     "FCOS",
     "RCNN",
+    "BranchMerger",
     "PanopticFPN",
     "PanopticMerging",
     "ProposalNetwork",
     "RetinaNet",
     "SemanticSegmentor",
     "Targets",
+    "TridentNet",
     "c4_box_features",
     "c4_mask_head",
     "caffe_preprocess",
@@ -126,6 +130,7 @@ __all__ = [
     "semantic_fpn",
     "swin_fpn",
     "targets_from_instances",
+    "tridentnet_c4",
     "vitdet_cascade_mask_rcnn",
     "vitdet_mask_rcnn",
     "vitdet_preprocess",

@@ -27,7 +27,7 @@ from geodet.models.detectors.region_columns import (
     with_region_columns,
 )
 from geodet.models.detectors.targets import Targets, targets_from_instances
-from geodet.models.features import Backbone, check_feature_maps
+from geodet.models.features import Backbone, checked_features
 from geodet.models.heads import BoxDetections, RegionHead, RoiSampler
 from geodet.models.losses import EmaNormaliser
 from geodet.models.preprocess import Preprocess
@@ -216,7 +216,7 @@ class DenseDetector(nn.Module, ABC):
         self, images: Sequence[Tensor], instances: Sequence[Instances]
     ) -> list[dict[str, Tensor]]:
         """What the further heads say of boxes that are known; see `RCNN.region_outputs`."""
-        features = self._features(self.preprocess(images))
+        features = checked_features(self.backbone, self.preprocess(images))
         return region_outputs(
             self.region_heads, regions_of(instances, features, self.kind), instances
         )
@@ -231,7 +231,7 @@ class DenseDetector(nn.Module, ABC):
             keypoints=self.keypoint_head is not None,
             device=batch.tensor.device,
         )
-        features = self._features(batch)
+        features = checked_features(self.backbone, batch)
         output = self.predict(features)
         assigned = self.assign(output.anchors, truth.boxes, truth.labels)
         positives = len(assigned.positive)
@@ -275,7 +275,7 @@ class DenseDetector(nn.Module, ABC):
         return losses
 
     def _detect(self, batch: ImageList) -> list[Instances]:
-        features = self._features(batch)
+        features = checked_features(self.backbone, batch)
         detections = self.select(self.predict(features), batch.sizes)
         instances = [
             Instances(
@@ -287,12 +287,6 @@ class DenseDetector(nn.Module, ABC):
             return instances
         regions = regions_of(instances, features, self.kind)
         return fill_columns(instances, regions, self.region_heads)
-
-    def _features(self, batch: ImageList) -> dict[str, Tensor]:
-        features: dict[str, Tensor] = self.backbone(batch.tensor)
-        height, width = batch.tensor.shape[-2:]
-        check_feature_maps(features, self.backbone.feature_specs, ImageSize(height, width))
-        return features
 
 
 def assignment_of_batch(

@@ -151,6 +151,7 @@ def one_map_box_head(
     box_loss: BoxLoss | None = None,
     samples_per_image: int = 512,
     positive_fraction: float = 0.25,
+    append_targets: bool = True,
     score_threshold: float = 0.05,
     nms_threshold: float = 0.5,
     max_detections: int = 100,
@@ -160,6 +161,7 @@ def one_map_box_head(
     Args:
         backbone: whose map is pooled.
         features: regions to vectors; says how large pooled regions are.
+        append_targets: see `RoiSampler`.
         num_classes, class_agnostic, class_loss, box_loss, samples_per_image, positive_fraction,
             score_threshold, nms_threshold, max_detections: as in `fpn_box_head`.
     Raises:
@@ -172,7 +174,9 @@ def one_map_box_head(
             features.out_features, num_classes=num_classes, class_agnostic=class_agnostic
         ),
         roi_sampler=RoiSampler(
-            Matcher((0.5,), (0, 1)), BalancedSampler(samples_per_image, positive_fraction)
+            Matcher((0.5,), (0, 1)),
+            BalancedSampler(samples_per_image, positive_fraction),
+            append_targets=append_targets,
         ),
         class_loss=class_loss,
         box_loss=box_loss,

@@ -7,6 +7,7 @@ from torch import nn
 from geodet.models.backbones.regnet import RegNetBlock, RegNetBranch, SqueezeExcitation
 from geodet.models.backbones.resnet_blocks import ResidualBlock
 from geodet.models.backbones.staged import Stage, StagedBackbone, Stem
+from geodet.models.backbones.trident import TridentBlock
 from geodet.models.layers import ConvNorm, DeformConvNorm, FrozenBatchNorm2d, LayerNorm2d
 from geodet.models.necks import FPN
 from geodet.models.published.names import Rule, plain_names
@@ -26,6 +27,7 @@ TRUNKS: Mapping[type[nn.Module], Rule] = {
     Stem: plain_names,
     Stage: plain_names,
     ResidualBlock: plain_names,
+    TridentBlock: plain_names,
     RegNetBlock: plain_names,
     RegNetBranch: plain_names,
     SqueezeExcitation: plain_names,

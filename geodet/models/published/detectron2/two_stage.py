@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from geodet.models.detectors import RCNN, ProposalNetwork
+from geodet.models.detectors import RCNN, ProposalNetwork, TridentNet
 from geodet.models.heads import (
     RPN,
     BoxHead,
@@ -30,6 +30,10 @@ def _detector(_: RCNN) -> dict[str, str]:
 
 def _proposal_network(_: ProposalNetwork) -> dict[str, str]:
     return {"proposals": "proposal_generator"}
+
+
+def _trident_net(_: TridentNet) -> dict[str, str]:
+    return {"detector": ""}  # there the detector is TridentNet itself
 
 
 def _rpn(_: RPN) -> dict[str, str]:
@@ -67,6 +71,7 @@ def _mask_head(head: MaskHead) -> dict[str, str]:
 TWO_STAGE: Mapping[type[nn.Module], Rule] = {
     RCNN: _detector,
     ProposalNetwork: _proposal_network,
+    TridentNet: _trident_net,
     RPN: _rpn,
     RPNHead: _rpn_head,
     BoxHead: _box_head,
