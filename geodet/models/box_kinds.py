@@ -87,6 +87,18 @@ class BoxKind(ABC, Generic[BoxesT]):
         """[..., k] to [..., 2]: width and height."""
 
     @abstractmethod
+    def places(self, boxes: Tensor, shares: Tensor) -> Tensor:
+        """Points of the image at shares of the sides of their boxes.
+
+        Args:
+            boxes: [n, k].
+            shares: [n, p, 2] in [0, 1], of width and height, from the corner that is top left at
+                angle 0.
+        Returns:
+            [n, p, 2] as (x, y) in pixels.
+        """
+
+    @abstractmethod
     def in_order(self, boxes: Tensor) -> Tensor:
         """[n, k] to [n] bool: neither NaN nor of a negative side."""
 
@@ -176,6 +188,10 @@ class UprightKind(BoxKind[Boxes]):
         """As in `BoxKind`."""
         return boxes[..., 2:] - boxes[..., :2]
 
+    def places(self, boxes: Tensor, shares: Tensor) -> Tensor:
+        """As in `BoxKind`."""
+        return shares * self.sides(boxes)[:, None] + boxes[:, None, :2]
+
     def in_order(self, boxes: Tensor) -> Tensor:
         """As in `BoxKind`."""
         return (boxes[:, 2:] >= boxes[:, :2]).all(-1)
@@ -249,6 +265,14 @@ class RotatedKind(BoxKind[RotatedBoxes]):
     def sides(self, boxes: Tensor) -> Tensor:
         """As in `BoxKind`."""
         return boxes[..., 2:4]
+
+    def places(self, boxes: Tensor, shares: Tensor) -> Tensor:
+        """As in `BoxKind`."""
+        along, down = ((shares - 0.5) * self.sides(boxes)[:, None]).unbind(-1)
+        angle = torch.deg2rad(boxes[:, 4:])
+        cos, sin = torch.cos(angle), torch.sin(angle)
+        offsets = torch.stack((along * cos + down * sin, down * cos - along * sin), dim=-1)
+        return boxes[:, None, :2] + offsets
 
     def in_order(self, boxes: Tensor) -> Tensor:
         """As in `BoxKind`."""

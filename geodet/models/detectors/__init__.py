@@ -41,6 +41,10 @@ from geodet.models.detectors.one_map_parts import (
 )
 from geodet.models.detectors.panoptic_fpn import PanopticFPN
 from geodet.models.detectors.panoptic_merging import PanopticMerging
+from geodet.models.detectors.point_rend_families import (
+    fpn_point_rend_head,
+    point_rend_mask_rcnn_fpn,
+)
 from geodet.models.detectors.proposal_families import fast_rcnn_fpn, rpn_fpn
 from geodet.models.detectors.proposal_network import ProposalNetwork
 from geodet.models.detectors.pyramid_families import (
@@ -97,6 +101,7 @@ __all__ = [
     "fpn_cascade_head",
     "fpn_keypoint_head",
     "fpn_mask_head",
+    "fpn_point_rend_head",
     "fpn_rpn",
     "fpn_semantic_head",
     "imagenet_preprocess",
@@ -111,6 +116,7 @@ __all__ = [
     "one_map_preprocess",
     "one_map_rpn",
     "panoptic_fpn",
+    "point_rend_mask_rcnn_fpn",
     "proposals_from_instances",
     "pyramid_cascade_mask_rcnn",
     "pyramid_mask_rcnn",

@@ -64,7 +64,7 @@ def check_region_head(
                 f"{boxes} makes {given[0]} channels of {given[1]} x {given[1]}"
             )
     else:
-        _check_levels(name, head.pooler.strides, head.in_channels, backbone)
+        _check_levels(name, head.strides, head.in_channels, backbone)
     if head.kind != box_head.kind:
         raise CompositionError(
             f"{name} reads {head.kind.structure.__name__}, {boxes} gives "
@@ -98,7 +98,7 @@ def check_dense_region_head(
             f"{name} has no pooler and reads the maps of a box head, {detector} has no box head; "
             f"give {name} a RoiPooler"
         )
-    _check_levels(name, head.pooler.strides, head.in_channels, backbone)
+    _check_levels(name, head.strides, head.in_channels, backbone)
     if head.pooler.kind != kind:
         raise CompositionError(
             f"{name} pools {head.pooler.kind.structure.__name__}, {detector} finds "

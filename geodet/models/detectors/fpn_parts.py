@@ -165,6 +165,7 @@ def fpn_box_head(
     score_threshold: float = 0.05,
     nms_threshold: float = 0.5,
     max_detections: int = 100,
+    refine_regions: bool = False,
     canonical_size: float = 224.0,
 ) -> BoxHead:
     """Box head on p2 to p5, regions of 7 x 7.
@@ -186,6 +187,7 @@ def fpn_box_head(
         score_threshold: see `BoxHead`.
         nms_threshold: see `BoxHead`.
         max_detections: see `BoxHead`.
+        refine_regions: see `BoxHead`.
         canonical_size: side of a region that belongs on p4.
     """
     strides, channels = pooled_levels(backbone)
@@ -217,6 +219,7 @@ def fpn_box_head(
         score_threshold=score_threshold,
         nms_threshold=nms_threshold,
         max_detections=max_detections,
+        refine_regions=refine_regions,
     )
 
 

@@ -9,7 +9,10 @@ from geodet.models.heads.given_proposals import GivenProposals
 from geodet.models.heads.keypoint import KeypointHead
 from geodet.models.heads.mask import MaskHead
 from geodet.models.heads.mask_targets import mask_targets
-from geodet.models.heads.pooler import RoiPooler, assign_levels
+from geodet.models.heads.point_head import PointHead
+from geodet.models.heads.point_rend import CoarseMaskHead, PointRendMaskHead
+from geodet.models.heads.point_sampling import PointPooler
+from geodet.models.heads.pooler import RegionPooler, RoiPooler, assign_levels
 from geodet.models.heads.region_head import RegionHead, Regions
 from geodet.models.heads.roi_sampling import RoiSampler, SampledRois, rois_from_boxes
 from geodet.models.heads.rpn import RPN, ProposalBudget, RPNHead, RPNOutput
@@ -31,6 +34,7 @@ __all__ = [
     "BoxHead",
     "BoxPredictor",
     "CascadeBoxHead",
+    "CoarseMaskHead",
     "ConvFcFeatures",
     "DenseSelector",
     "FCOSHead",
@@ -38,11 +42,15 @@ __all__ = [
     "GivenProposals",
     "KeypointHead",
     "MaskHead",
+    "PointHead",
+    "PointPooler",
+    "PointRendMaskHead",
     "ProposalBudget",
     "Proposals",
     "RPNHead",
     "RPNOutput",
     "RegionHead",
+    "RegionPooler",
     "Regions",
     "RetinaNetHead",
     "RoiPooler",

@@ -7,6 +7,7 @@ Reference: Girshick 2015 (arXiv 1504.08083); Lin et al. 2017 (arXiv 1612.03144).
 
 from collections.abc import Mapping, Sequence
 
+import attrs
 import torch
 from torch import Tensor, nn
 
@@ -80,6 +81,8 @@ class BoxHead(SecondStage):
         class_loss: of all regions, and what makes logits probabilities; None is
             `SoftmaxClasses`.
         box_loss: of the foreground; None is `SmoothL1`.
+        refine_regions: further heads train in the boxes that this one predicts for the class of
+            each region, not in the regions that it was given.
     Raises:
         CompositionError: pooler, features and predictor do not fit each other.
     """
@@ -97,6 +100,7 @@ class BoxHead(SecondStage):
         max_detections: int = 100,
         class_loss: ClassLoss | None = None,
         box_loss: BoxLoss | None = None,
+        refine_regions: bool = False,
     ) -> None:
         super().__init__()
         if features.side != pooler.output_side:
@@ -130,6 +134,7 @@ class BoxHead(SecondStage):
         self.class_loss = SoftmaxClasses() if class_loss is None else class_loss
         self.class_loss.check_fits(predictor.num_classes)
         self.box_loss = box_loss
+        self.refine_regions = refine_regions
 
     def forward(self, features: Mapping[str, Tensor], rois: Tensor) -> tuple[Tensor, Tensor]:
         """Predict for every region.
@@ -170,6 +175,8 @@ class BoxHead(SecondStage):
         maps = self.maps(features, sampled.rois)
         logits, deltas = self._predict(maps)
         losses, counts = self.losses(logits, deltas, sampled, generator=generator)
+        if self.refine_regions:
+            sampled = self._refined(deltas.detach(), sampled)
         return TrainedBoxes(sampled=sampled, maps=maps, losses=losses, counts=counts)
 
     def detect(
@@ -278,6 +285,16 @@ class BoxHead(SecondStage):
         kept = kept[(self.kind.sides(candidates[kept]) > 0).all(-1)]
         return BoxDetections(
             boxes=candidates[kept], scores=candidate_scores[kept], labels=label[kept]
+        )
+
+    def _refined(self, deltas: Tensor, sampled: SampledRois) -> SampledRois:
+        """The regions with the boxes predicted for their classes; background may be of any."""
+        boxes = self.coder.decode(sampled.rois[:, 1:], deltas)
+        boxes = boxes.unflatten(1, (-1, self.kind.columns))
+        column = sampled.labels.clamp(max=boxes.shape[1] - 1)
+        rows = torch.arange(len(boxes), device=boxes.device)
+        return attrs.evolve(
+            sampled, rois=torch.cat((sampled.rois[:, :1], boxes[rows, column]), dim=1)
         )
 
     def _predict(self, maps: Tensor) -> tuple[Tensor, Tensor]:

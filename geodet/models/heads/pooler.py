@@ -1,5 +1,6 @@
 """Regions of several feature maps to tensors of one size."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from geodet.errors import CompositionError
 from geodet.models.box_kinds import UPRIGHT, AnyBoxKind
 
-__all__ = ["RoiPooler", "assign_levels"]
+__all__ = ["RegionPooler", "RoiPooler", "assign_levels"]
 
 
 def assign_levels(
@@ -36,8 +37,34 @@ def assign_levels(
     return levels.clamp(lowest, highest).to(torch.int64)
 
 
-class RoiPooler(nn.Module):
-    """RoIAlign on the level that suits each region's size.
+class RegionPooler(nn.Module, ABC):
+    """Abstract: content of regions as maps of one size.
+
+    Attributes:
+        strides: name -> stride of the maps that it reads.
+        output_side: cells of a result along both sides.
+        kind: of the boxes.
+    """
+
+    strides: Mapping[str, int]
+    output_side: int
+    kind: AnyBoxKind
+
+    @abstractmethod
+    def forward(self, features: Mapping[str, Tensor], rois: Tensor) -> Tensor:
+        """Pool every region.
+
+        Args:
+            features: name -> [b, c, h, w], the names in `strides` among them.
+            rois: [r, 1 + k] image index and box in input pixels.
+        Returns:
+            [r, channels, output_side, output_side].
+        Empty: r = 0 gives r = 0.
+        """
+
+
+class RoiPooler(RegionPooler):
+    """Final: RoIAlign on the level that suits each region's size.
 
     Args:
         strides: name of each map to read -> its stride, finest first; powers of 2 that double.

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from geodet.errors import CompositionError, ShapeError
 from geodet.models.box_kinds import UPRIGHT, AnyBoxKind
-from geodet.models.heads.pooler import RoiPooler
+from geodet.models.heads.pooler import RegionPooler
 from geodet.structures import Boxes, ImageSize, Keypoints, Masks, RotatedBoxes
 
 __all__ = ["RegionHead", "Regions"]
@@ -43,21 +43,23 @@ class RegionHead(nn.Module, ABC, Generic[ColumnT]):
     Attributes:
         kind: of the boxes.
         pooler: regions to tensors; None reads the maps of the box head instead.
+        strides: name -> stride of the feature maps that it reads; empty without pooler.
         in_channels: channels of what it reads.
         in_side: cells of a region, along both sides, in what it reads.
         num_classes: classes that it tells apart; None takes any label.
     """
 
     kind: AnyBoxKind
-    pooler: RoiPooler | None
+    pooler: RegionPooler | None
+    strides: Mapping[str, int]
     in_channels: int
     in_side: int
     num_classes: int | None
 
     def _set_pooler(
-        self, pooler: RoiPooler | None, in_side: int | None, kind: AnyBoxKind | None
+        self, pooler: RegionPooler | None, in_side: int | None, kind: AnyBoxKind | None
     ) -> None:
-        """Set pooler, in_side and kind; the last two are the pooler's where it is given.
+        """Set pooler, strides, in_side and kind; all are the pooler's where it is given.
 
         Raises:
             CompositionError: no pooler and no in_side, or they contradict each other.
@@ -66,20 +68,21 @@ class RegionHead(nn.Module, ABC, Generic[ColumnT]):
         if pooler is None:
             if in_side is None:
                 raise CompositionError(f"{name}: expected in_side, or a pooler that has it")
-            self.pooler, self.in_side = None, in_side
+            self.pooler, self.in_side, self.strides = None, in_side, {}
             self.kind = UPRIGHT if kind is None else kind
             return
         if in_side not in (None, pooler.output_side):
             raise CompositionError(
-                f"{name} reads regions of {in_side} x {in_side}, RoiPooler gives "
+                f"{name} reads regions of {in_side} x {in_side}, {type(pooler).__name__} gives "
                 f"{pooler.output_side} x {pooler.output_side}"
             )
         if kind not in (None, pooler.kind):
             raise CompositionError(
-                f"{name} is made for other boxes than RoiPooler, which pools "
+                f"{name} is made for other boxes than {type(pooler).__name__}, which pools "
                 f"{pooler.kind.structure.__name__}; leave out kind"
             )
         self.pooler, self.in_side, self.kind = pooler, pooler.output_side, pooler.kind
+        self.strides = pooler.strides
 
     def read(self, regions: Regions) -> Tensor:
         """[r, in_channels, in_side, in_side]: content of every region."""

@@ -72,8 +72,8 @@ class TrainedBoxes:
     """What a training step of the second stage leaves.
 
     Args:
-        sampled: regions that it trained on; further heads train on the foreground among them.
-        maps: [r, channels, side, side] of those regions; see `SecondStage.maps`.
+        sampled: regions for further heads, which train on the foreground among them.
+        maps: [r, channels, side, side] of the regions that it trained on; see `SecondStage.maps`.
         losses: named scalars.
         counts: named int64 scalars to log.
     """
