@@ -14,7 +14,7 @@ from geodet.models.detectors import (
     vitdet_mask_rcnn,
     vitdet_preprocess,
 )
-from geodet.models.published import DETECTRON2, published_names
+from geodet.models.published import DETECTRON2, load_detectron2, published_names
 from geodet.structures import RoiMasks
 
 
@@ -183,3 +183,45 @@ def test_names_and_shapes_are_those_of_the_published_vitdet_b(shared_dir):
     names = published_names(model, DETECTRON2)
     ours = {names[name]: tuple(value.shape) for name, value in model.state_dict().items()}
     assert ours == {name: tuple(shape) for name, shape in listed.items()}
+
+
+def test_names_of_the_cascade_are_detectron2s(shared_dir):
+    """Heads and predictors are numbered; boxes are for all classes."""
+    listed = json.loads((shared_dir / "parity/keys/vitdet_b_mask.keys.json").read_text())
+    wanted = {}
+    for name, shape in listed.items():
+        part = next((p for p in ("box_head.", "box_predictor.") if f"roi_heads.{p}" in name), "")
+        for stage in range(3) if part else [None]:
+            numbered = name.replace(part, f"{part}{stage}.") if part else name
+            wanted[numbered] = (4, *shape[1:]) if "bbox_pred" in name else tuple(shape)
+    with torch.device("meta"):
+        model = vitdet_cascade_mask_rcnn(num_classes=80)
+    names = published_names(model, DETECTRON2)
+    ours = {names[name]: tuple(value.shape) for name, value in model.state_dict().items()}
+    assert ours == wanted
+
+
+def test_weights_of_masked_autoencoders_start_the_transformer(tmp_path):
+    """Their decoder and class token are left out; what they lack starts as it was."""
+    source, model = _tiny().backbone.bottom_up, _tiny()
+    weights = {
+        name: torch.randn_like(value)
+        for name, value in source.state_dict().items()
+        if "rel_pos" not in name
+    }
+    others = {
+        "cls_token": torch.zeros(1, 1, 32),
+        "norm.weight": torch.ones(32),
+        "mask_token": torch.zeros(1, 1, 16),
+        "decoder_pos_embed": torch.zeros(1, 197, 16),
+        "decoder_blocks.0.norm1.weight": torch.ones(16),
+    }
+    torch.save({"model": weights | others}, tmp_path / "mae.pth")
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    report = load_detectron2(model, tmp_path / "mae.pth")
+    after = model.state_dict()
+    assert set(report.loaded) == {f"backbone.bottom_up.{name}" for name in weights}
+    assert set(report.ignored) == set(others)
+    for name, value in before.items():
+        wanted = weights.get(name.removeprefix("backbone.bottom_up."), value)
+        assert torch.equal(after[name], wanted), name
