@@ -19,6 +19,7 @@ from geodet.models.backbones import (
     RegNet,
     ResNet,
     Swin,
+    ViT,
 )
 from geodet.models.published.names import published_names
 from geodet.models.published.torchvision_trunks import TORCHVISION_TRUNKS
@@ -28,22 +29,26 @@ __all__ = ["load_imagenet"]
 
 _FILE_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
 # What a classifier has on top of its trunk, and a table that is computed, not learned.
-_NOT_TRUNK = re.compile(r"^(fc|classifier|head|norm)\.|relative_position_index$")
+_NOT_TRUNK = re.compile(
+    r"^(fc|classifier|heads?|norm|encoder\.ln)\.|^class_token$|relative_position_index$"
+)
 # What detection adds to a trunk: it starts at its own initial values.
-_ADDED = re.compile(r"(^norms\.|^norm\d+\.|\.conv2_offset\.)")
+_ADDED = re.compile(r"(^norms\.|^norm\d+\.|\.conv2_offset\.|\.attn\.rel_pos_[hw]$|\.residual\.)")
+# Names of perceptrons in the files of torchvision's ViT, which it reads under its newer names.
+_OLD_NAMES = ((".mlp.linear_1.", ".mlp.0."), (".mlp.linear_2.", ".mlp.3."))
 _COUNTER = "num_batches_tracked"
 
 
 def load_imagenet(
-    backbone: ResNet | RegNet | ConvNeXt | Swin, weights: str | Path, *, progress: bool = True
+    backbone: ResNet | RegNet | ConvNeXt | Swin | ViT, weights: str | Path, *, progress: bool = True
 ) -> LoadReport:
     """Load a classifier of torchvision into a backbone of the same architecture.
 
     Everything the backbone shares with the classifier must be there and fit. The classifier's
     last layers, stages that the backbone ends before, and step counters of frozen batch norms
-    are left out; offsets of deformable convolutions and norms of the outputs, which no
-    classifier has, stay as they are. These weights expect RGB, mean (123.675, 116.28, 103.53),
-    std (58.395, 57.12, 57.375).
+    are left out; offsets of deformable convolutions, norms of the outputs and relative positions
+    of a ViT, which no classifier has, stay as they are. These weights expect RGB, mean (123.675,
+    116.28, 103.53), std (58.395, 57.12, 57.375).
 
     Args:
         backbone: overwritten. For a pyramid give its `bottom_up`.
@@ -64,6 +69,7 @@ def load_imagenet(
         given = as_tensors(inner, source=str(weights))
     else:
         given = _download(weights, progress=progress)
+    given = {_new_name(key): value for key, value in given.items()}
     names = published_names(backbone, TORCHVISION_TRUNKS)
     own = backbone.state_dict()
     added = {ours for ours in own if _ADDED.search(ours)}
@@ -81,10 +87,10 @@ def load_imagenet(
 
 
 def _check_kind(backbone: nn.Module) -> None:
-    if not isinstance(backbone, ResNet | RegNet | ConvNeXt | Swin):
+    if not isinstance(backbone, ResNet | RegNet | ConvNeXt | Swin | ViT):
         hint = "; give it `bottom_up`" if hasattr(backbone, "bottom_up") else ""
         raise CheckpointError(
-            "load_imagenet: expected a ResNet, RegNet, ConvNeXt or Swin, got "
+            "load_imagenet: expected a ResNet, RegNet, ConvNeXt, Swin or ViT, got "
             f"{type(backbone).__name__}{hint}"
         )
     for name, block in backbone.named_modules():
@@ -95,6 +101,12 @@ def _check_kind(backbone: nn.Module) -> None:
                 f"load_imagenet: {name} has its stride in the first 1x1, torchvision's ResNets "
                 "in the 3x3; build the backbone with stride_in_1x1=False"
             )
+
+
+def _new_name(key: str) -> str:
+    for old, new in _OLD_NAMES:
+        key = key.replace(old, new)
+    return key
 
 
 def _not_needed(key: str, backbone: nn.Module, names: Mapping[str, str]) -> bool:

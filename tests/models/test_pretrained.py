@@ -13,7 +13,7 @@ from torchvision.models._api import Weights, WeightsEnum
 
 from geodet.errors import CheckpointError
 from geodet.models import FPN, FrozenBatchNorm2d, group_norm, load_imagenet, resnet
-from geodet.models.backbones import RegNetStageSize, convnext, regnet, swin
+from geodet.models.backbones import RegNetStageSize, convnext, regnet, swin, vit
 from geodet.weights import write_tensors
 
 
@@ -100,6 +100,34 @@ def test_swin_computes_what_the_classifier_does(tmp_path):
         rows = peer.features(image)
         wanted = nn.functional.layer_norm(rows, rows.shape[-1:]).permute(0, 3, 1, 2)
         torch.testing.assert_close(trunk(image)["scale3"], wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_vit_computes_what_the_classifier_does(tmp_path, old):
+    """Without its class token; relative positions, which it has not, start at zero."""
+    torch.manual_seed(0)
+    peer = torchvision.models.VisionTransformer(
+        image_size=64, patch_size=16, num_layers=2, num_heads=2, hidden_dim=16, mlp_dim=64
+    ).eval()
+    nn.init.normal_(peer.encoder.pos_embedding)
+    state = peer.state_dict()
+    if old:  # as its published files have it
+        renamed = {".mlp.0.": ".mlp.linear_1.", ".mlp.3.": ".mlp.linear_2."}
+        for new, before in renamed.items():
+            state = {name.replace(new, before): value for name, value in state.items()}
+    torch.save(state, tmp_path / "classifier.pth")
+    trunk = vit(
+        channels=16, depth=2, num_heads=2, global_blocks=(0, 1), image_side=64, position_side=4
+    ).eval()
+    report = load_imagenet(trunk, tmp_path / "classifier.pth")
+    left = set(trunk.state_dict()) - set(report.loaded)
+    assert left == {f"blocks.{i}.attn.rel_pos_{axis}" for i in (0, 1) for axis in "hw"}
+    image = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        tokens = peer.conv_proj(image).flatten(2).transpose(1, 2)
+        wanted = peer.encoder.layers(tokens + peer.encoder.pos_embedding[:, 1:])
+        got = trunk(image)["last_feat"].flatten(2).transpose(1, 2)
+        torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_shorter_trunks_leave_later_stages_out(tmp_path):

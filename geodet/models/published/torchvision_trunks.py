@@ -20,6 +20,8 @@ from geodet.models.backbones import (
     SqueezeExcitation,
     Swin,
     SwinBlock,
+    ViT,
+    ViTBlock,
 )
 from geodet.models.published.names import Rule
 
@@ -92,6 +94,27 @@ def _swin_block(_: SwinBlock) -> dict[str, str]:
     return {"mlp.fc1": "mlp.0", "mlp.fc2": "mlp.3"}
 
 
+def _vit(trunk: ViT) -> dict[str, str]:
+    blocks = {f"blocks.{i}": f"encoder.layers.encoder_layer_{i}" for i in range(len(trunk.blocks))}
+    return {
+        "patch_embed.proj": "conv_proj",
+        "pos_embed": "encoder.pos_embedding",
+        **blocks,
+    }
+
+
+def _vit_block(_: ViTBlock) -> dict[str, str]:
+    return {
+        "norm1": "ln_1",
+        "attn.qkv.weight": "self_attention.in_proj_weight",
+        "attn.qkv.bias": "self_attention.in_proj_bias",
+        "attn.proj": "self_attention.out_proj",
+        "norm2": "ln_2",
+        "mlp.fc1": "mlp.0",
+        "mlp.fc2": "mlp.3",
+    }
+
+
 TORCHVISION_TRUNKS: Mapping[type[nn.Module], Rule] = {
     ResNet: _resnet,
     ResidualBlock: _residual_block,
@@ -104,4 +127,6 @@ TORCHVISION_TRUNKS: Mapping[type[nn.Module], Rule] = {
     ConvNeXtDownsample: _convnext_downsample,
     Swin: _swin,
     SwinBlock: _swin_block,
+    ViT: _vit,
+    ViTBlock: _vit_block,
 }
