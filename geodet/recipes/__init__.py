@@ -5,14 +5,23 @@ from geodet.recipes.config import load_recipe
 from geodet.recipes.data import CocoRecipe, DataRecipe, ShapesRecipe
 from geodet.recipes.default import default_recipe
 from geodet.recipes.facts import DataFacts, Output
-from geodet.recipes.heads import BoxHeadRecipe, MaskHeadRecipe, RpnRecipe
+from geodet.recipes.heads import (
+    BoxHeadRecipe,
+    KeypointHeadRecipe,
+    MaskHeadRecipe,
+    RpnRecipe,
+    SemanticHeadRecipe,
+)
 from geodet.recipes.models import (
     FasterRcnnRecipe,
     FcosRecipe,
+    KeypointRcnnRecipe,
     MaskRcnnRecipe,
     ModelRecipe,
+    PanopticFpnRecipe,
     RcnnRecipe,
     RetinaNetRecipe,
+    SemanticFpnRecipe,
 )
 from geodet.recipes.optimizers import AdamW, Cosine, MultiStep, Sgd
 from geodet.recipes.overrides import apply_overrides
@@ -38,17 +47,22 @@ __all__ = [
     "Description",
     "FasterRcnnRecipe",
     "FcosRecipe",
+    "KeypointHeadRecipe",
+    "KeypointRcnnRecipe",
     "MaskHeadRecipe",
     "MaskRcnnRecipe",
     "ModelRecipe",
     "MultiStep",
     "Output",
+    "PanopticFpnRecipe",
     "PreprocessRecipe",
     "RcnnRecipe",
     "ResNetFpnRecipe",
     "RetinaNetRecipe",
     "RpnRecipe",
     "ScoreReport",
+    "SemanticFpnRecipe",
+    "SemanticHeadRecipe",
     "Sgd",
     "ShapesRecipe",
     "TrainRecipe",

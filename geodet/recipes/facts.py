@@ -1,15 +1,15 @@
 """What a model has to know of the data, and what it makes of them."""
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from collections.abc import Collection
+from typing import Literal, TypeAlias
 
 import attrs
 
+from geodet.data.sources.source import Source
+from geodet.data.targets import TargetKind
 from geodet.structures import SceneLabels, Skeleton
 
-if TYPE_CHECKING:
-    from geodet.data.sources.source import Source
-
-__all__ = ["DataFacts", "Output", "facts_of", "stuff_names"]
+__all__ = ["DataFacts", "Output", "facts_of", "stuff_names", "target_kind"]
 
 Output: TypeAlias = Literal["boxes", "rotated_boxes", "masks", "keypoints", "semantic", "panoptic"]
 
@@ -38,14 +38,21 @@ class DataFacts:
         return SceneLabels.with_things_as_one(num_things=self.num_classes, num_stuff=self.num_stuff)
 
 
-def stuff_names(source: "Source") -> tuple[str, ...]:
+def target_kind(outputs: Collection[Output]) -> TargetKind:
+    """Return the kind of target that a model of these outputs learns from."""
+    if "panoptic" in outputs:
+        return "scene"
+    return "semantic" if "semantic" in outputs else "instances"
+
+
+def stuff_names(source: Source) -> tuple[str, ...]:
     """Names of the background classes of a source; () where it has no truth of every pixel."""
     scene = getattr(source, "panoptic_label_map", None)
     return () if scene is None else tuple(scene.names[len(source.label_map) :])
 
 
 def facts_of(
-    source: "Source", *, short_edge: int | None = None, max_long_edge: int | None = None
+    source: Source, *, short_edge: int | None = None, max_long_edge: int | None = None
 ) -> DataFacts:
     """Return the facts of a source; sizes as in `DataFacts`."""
     return DataFacts(

@@ -1,14 +1,33 @@
-"""Recipes of the parts behind a pyramid: proposals, boxes, masks."""
+"""Recipes of the parts behind a pyramid: proposals, boxes, masks, keypoints, pixels."""
+
+from typing import Any
 
 import attrs
 
+from geodet.errors import RecipeError
+from geodet.models.box_coding import BoxCoder
 from geodet.models.box_kinds import AnyBoxKind
-from geodet.models.detectors import fpn_box_head, fpn_mask_head, fpn_rpn
+from geodet.models.detectors import (
+    fpn_box_head,
+    fpn_cascade_head,
+    fpn_keypoint_head,
+    fpn_mask_head,
+    fpn_rpn,
+)
 from geodet.models.features import Backbone
-from geodet.models.heads import RPN, BoxHead, MaskHead
+from geodet.models.heads import RPN, BoxHead, CascadeBoxHead, KeypointHead, MaskHead
+from geodet.models.losses import SmoothL1
 from geodet.recipes.fields import fraction, number, whole, wholes
+from geodet.structures import Skeleton
 
-__all__ = ["BoxHeadRecipe", "MaskHeadRecipe", "RpnRecipe"]
+__all__ = [
+    "BoxHeadRecipe",
+    "KeypointHeadRecipe",
+    "MaskHeadRecipe",
+    "RegionPlace",
+    "RpnRecipe",
+    "SemanticHeadRecipe",
+]
 
 
 @attrs.frozen(kw_only=True)
@@ -59,6 +78,9 @@ class BoxHeadRecipe:
         nms_threshold: IoU of suppression between detections of a class.
         max_detections: most detections of an image.
         canonical_size: side in pixels of a region that belongs on p4.
+        smooth_l1_beta: below it the box loss is quadratic; 0 is L1.
+        cascade_ious: None is one stage. Otherwise a stage for each overlap, from which its
+            regions are foreground; every stage starts from the boxes of the one before it.
     """
 
     fc_features: tuple[int, ...] = attrs.field(default=(1024, 1024), validator=wholes())
@@ -67,19 +89,29 @@ class BoxHeadRecipe:
     nms_threshold: float = attrs.field(default=0.5, validator=fraction)
     max_detections: int = attrs.field(default=100, validator=whole())
     canonical_size: float = attrs.field(default=224.0, validator=number())
+    smooth_l1_beta: float = attrs.field(default=0.0, validator=number(or_equal=True))
+    cascade_ious: tuple[float, ...] | None = None
 
-    def build(self, backbone: Backbone, num_classes: int) -> BoxHead:
+    def build(self, backbone: Backbone, num_classes: int) -> BoxHead | CascadeBoxHead:
         """Return the module for a backbone."""
-        return fpn_box_head(
-            backbone,
-            num_classes=num_classes,
-            fc_features=self.fc_features,
-            samples_per_image=self.samples_per_image,
-            score_threshold=self.score_threshold,
-            nms_threshold=self.nms_threshold,
-            max_detections=self.max_detections,
-            canonical_size=self.canonical_size,
-        )
+        common: dict[str, Any] = {
+            "num_classes": num_classes,
+            "fc_features": self.fc_features,
+            "samples_per_image": self.samples_per_image,
+            "score_threshold": self.score_threshold,
+            "nms_threshold": self.nms_threshold,
+            "max_detections": self.max_detections,
+            "canonical_size": self.canonical_size,
+            "box_loss": SmoothL1(self.smooth_l1_beta) if self.smooth_l1_beta else None,
+        }
+        if self.cascade_ious is None:
+            return fpn_box_head(backbone, **common)
+        # The weights of the offsets grow from stage to stage, as the boxes need less and less.
+        coders = [
+            BoxCoder((10.0 * n, 10.0 * n, 5.0 * n, 5.0 * n))
+            for n in range(1, len(self.cascade_ious) + 1)
+        ]
+        return fpn_cascade_head(backbone, ious=self.cascade_ious, coders=coders, **common)
 
 
 @attrs.frozen(kw_only=True)
@@ -104,6 +136,49 @@ class MaskHeadRecipe:
 
 
 @attrs.frozen(kw_only=True)
+class KeypointHeadRecipe:
+    """The keypoint branch: heatmaps of 56 x 56 over the detected boxes.
+
+    Args:
+        conv_channels: widths of its convolutions.
+        loss_weight: factor of its loss.
+    """
+
+    conv_channels: tuple[int, ...] = attrs.field(default=(512,) * 8, validator=wholes())
+    loss_weight: float = attrs.field(default=1.0, validator=number())
+
+    def build(self, backbone: Backbone, place: "RegionPlace") -> KeypointHead:
+        """Return the module for a backbone and its place behind it.
+
+        Raises:
+            RecipeError: the data have no keypoints.
+        """
+        if place.skeleton is None:
+            raise RecipeError("model.keypoint_head: the data have no keypoints to learn")
+        return fpn_keypoint_head(
+            backbone,
+            skeleton=place.skeleton,
+            conv_channels=self.conv_channels,
+            loss_weight=self.loss_weight,
+            canonical_size=place.canonical_size,
+            kind=place.kind,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class SemanticHeadRecipe:
+    """The semantic branch on p2 to p5.
+
+    Args:
+        channels: of its convolutions.
+        loss_weight: factor of its loss.
+    """
+
+    channels: int = attrs.field(default=128, validator=whole())
+    loss_weight: float = attrs.field(default=1.0, validator=number())
+
+
+@attrs.frozen(kw_only=True)
 class RegionPlace:
     """What a detector tells the heads that look into its boxes.
 
@@ -111,8 +186,10 @@ class RegionPlace:
         num_classes: classes of objects.
         kind: of the boxes.
         canonical_size: side in pixels of a region that belongs on p4.
+        skeleton: of the data's keypoints.
     """
 
     num_classes: int
     kind: AnyBoxKind
     canonical_size: float
+    skeleton: Skeleton | None

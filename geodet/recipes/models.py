@@ -2,37 +2,56 @@
 
 import functools
 from abc import ABC, abstractmethod
-from typing import ClassVar, TypeAlias
+from collections.abc import Callable
+from typing import ClassVar, TypeAlias, TypeVar
 
 import attrs
 from torch import nn
 
-from geodet.data import TargetKind
+from geodet.errors import RecipeError
 from geodet.models.box_kinds import ROTATED, UPRIGHT
 from geodet.models.detectors import (
     FCOS,
     RCNN,
+    PanopticFPN,
     RetinaNet,
+    SemanticSegmentor,
     fcos_fpn,
+    fpn_semantic_head,
+    panoptic_fpn,
     retinanet_fpn,
     rotated_retinanet_fpn,
 )
+from geodet.models.features import Backbone
+from geodet.models.heads import KeypointHead, MaskHead
 from geodet.recipes.backbones import PreprocessRecipe, ResNetFpnRecipe
 from geodet.recipes.facts import DataFacts, Output
 from geodet.recipes.fields import fraction, number, whole
-from geodet.recipes.heads import BoxHeadRecipe, MaskHeadRecipe, RegionPlace, RpnRecipe
+from geodet.recipes.heads import (
+    BoxHeadRecipe,
+    KeypointHeadRecipe,
+    MaskHeadRecipe,
+    RegionPlace,
+    RpnRecipe,
+    SemanticHeadRecipe,
+)
 
 __all__ = [
     "DetectorRecipe",
     "FasterRcnnRecipe",
     "FcosRecipe",
+    "KeypointRcnnRecipe",
     "MaskRcnnRecipe",
     "ModelRecipe",
+    "PanopticFpnRecipe",
     "RcnnRecipe",
     "RetinaNetRecipe",
+    "SemanticFpnRecipe",
 ]
 
 _CANONICAL_SIZE = 224.0
+
+_HeadT = TypeVar("_HeadT", MaskHead, KeypointHead)
 
 
 @attrs.frozen(kw_only=True)
@@ -44,20 +63,24 @@ class DetectorRecipe(ABC):
         num_classes: None takes it from the data; a number is checked against them.
         preprocess: the network's input.
         mask_head: adds masks of the detected boxes.
+        keypoint_head: adds keypoints of the detected boxes.
     """
-
-    target: ClassVar[TargetKind] = "instances"
 
     backbone: ResNetFpnRecipe
     num_classes: int | None = attrs.field(default=None, validator=whole(optional=True))
     preprocess: PreprocessRecipe = attrs.field(factory=PreprocessRecipe)
     mask_head: MaskHeadRecipe | None = None
+    keypoint_head: KeypointHeadRecipe | None = None
 
     @property
     def outputs(self) -> tuple[Output, ...]:
         """What the model predicts, and so what it needs of the data."""
-        boxes: Output = "rotated_boxes" if self.has_rotated_boxes else "boxes"
-        return (boxes, *(("masks",) if self.mask_head is not None else ()))
+        found: list[Output] = ["rotated_boxes" if self.has_rotated_boxes else "boxes"]
+        if self.mask_head is not None:
+            found.append("masks")
+        if self.keypoint_head is not None:
+            found.append("keypoints")
+        return tuple(found)
 
     @property
     def has_rotated_boxes(self) -> bool:
@@ -73,7 +96,14 @@ class DetectorRecipe(ABC):
             num_classes=facts.num_classes,
             kind=ROTATED if self.has_rotated_boxes else UPRIGHT,
             canonical_size=canonical_size,
+            skeleton=facts.skeleton,
         )
+
+    def _masks(self, backbone: Backbone, place: RegionPlace) -> MaskHead | None:
+        return None if self.mask_head is None else self.mask_head.build(backbone, place)
+
+    def _keypoints(self, backbone: Backbone, place: RegionPlace) -> KeypointHead | None:
+        return None if self.keypoint_head is None else self.keypoint_head.build(backbone, place)
 
 
 @attrs.frozen(kw_only=True)
@@ -97,12 +127,14 @@ class RcnnRecipe(DetectorRecipe):
             backbone=backbone,
             proposals=self.rpn.build(backbone),
             box_head=self.box_head.build(backbone, facts.num_classes),
-            mask_head=None if self.mask_head is None else self.mask_head.build(backbone, place),
+            mask_head=self._masks(backbone, place),
+            keypoint_head=self._keypoints(backbone, place),
         )
 
 
 FasterRcnnRecipe = RcnnRecipe
 MaskRcnnRecipe = functools.partial(RcnnRecipe, mask_head=MaskHeadRecipe())
+KeypointRcnnRecipe = functools.partial(RcnnRecipe, keypoint_head=KeypointHeadRecipe())
 
 
 @attrs.frozen(kw_only=True)
@@ -145,12 +177,12 @@ class RetinaNetRecipe(DetectorRecipe):
             if self.rotated
             else retinanet_fpn
         )
+        backbone = self.backbone.build_p3_to_p7(top_source="res5")
         place = self._place(facts)
-        head = self.mask_head
         return family(
             num_classes=facts.num_classes,
             preprocess=self.preprocess.build(facts),
-            backbone=self.backbone.build_p3_to_p7(top_source="res5"),
+            backbone=backbone,
             anchor_sizes=self.anchor_sizes,
             octave_scales=self.octave_scales,
             aspect_ratios=self.aspect_ratios,
@@ -159,7 +191,8 @@ class RetinaNetRecipe(DetectorRecipe):
             candidates_per_level=self.candidates_per_level,
             nms_threshold=self.nms_threshold,
             max_detections=self.max_detections,
-            mask_head=None if head is None else lambda backbone: head.build(backbone, place),
+            mask_head=_given(self._masks(backbone, place)),
+            keypoint_head=_given(self._keypoints(backbone, place)),
         )
 
 
@@ -185,20 +218,115 @@ class FcosRecipe(DetectorRecipe):
 
     def build(self, facts: DataFacts) -> FCOS:
         """Return the detector with fresh weights."""
+        backbone = self.backbone.build_p3_to_p7(top_source="p5")
         place = self._place(facts)
-        head = self.mask_head
         return fcos_fpn(
             num_classes=facts.num_classes,
             preprocess=self.preprocess.build(facts),
-            backbone=self.backbone.build_p3_to_p7(top_source="p5"),
+            backbone=backbone,
             head_convs=self.head_convs,
             centre_radius=self.centre_radius,
             score_threshold=self.score_threshold,
             candidates_per_level=self.candidates_per_level,
             nms_threshold=self.nms_threshold,
             max_detections=self.max_detections,
-            mask_head=None if head is None else lambda backbone: head.build(backbone, place),
+            mask_head=_given(self._masks(backbone, place)),
+            keypoint_head=_given(self._keypoints(backbone, place)),
         )
 
 
-ModelRecipe: TypeAlias = RcnnRecipe | RetinaNetRecipe | FcosRecipe
+@attrs.frozen(kw_only=True)
+class SemanticFpnRecipe:
+    """A class for every pixel, from a pyramid of p2 to p6: objects' classes, then backgrounds'.
+
+    Args:
+        backbone: the feature extractor.
+        num_classes: of the objects; None takes it from the data.
+        preprocess: the network's input.
+        semantic_head: the branch that classifies pixels.
+    """
+
+    outputs: ClassVar[tuple[Output, ...]] = ("semantic",)
+
+    backbone: ResNetFpnRecipe
+    num_classes: int | None = attrs.field(default=None, validator=whole(optional=True))
+    preprocess: PreprocessRecipe = attrs.field(factory=PreprocessRecipe)
+    semantic_head: SemanticHeadRecipe = attrs.field(factory=SemanticHeadRecipe)
+
+    def build(self, facts: DataFacts) -> SemanticSegmentor:
+        """Return the model with fresh weights."""
+        backbone = self.backbone.build()
+        return SemanticSegmentor(
+            preprocess=self.preprocess.build(facts),
+            backbone=backbone,
+            head=fpn_semantic_head(
+                backbone,
+                num_classes=facts.num_classes + facts.num_stuff,
+                channels=self.semantic_head.channels,
+                loss_weight=self.semantic_head.loss_weight,
+            ),
+        )
+
+
+@attrs.frozen(kw_only=True)
+class PanopticFpnRecipe:
+    """Objects and background of a scene: a detector with masks, and a semantic head.
+
+    Args:
+        detector: in two stages, of upright boxes, with masks.
+        semantic_head: classifies the background.
+        score_threshold: least score of an object in the scene.
+        overlap_threshold: greatest share of its mask that better objects may have.
+        min_stuff_area: least area of a background class in the scene, pixels.
+    Raises:
+        RecipeError: the detector has no masks.
+    """
+
+    detector: RcnnRecipe
+    semantic_head: SemanticHeadRecipe = attrs.field(default=SemanticHeadRecipe(loss_weight=0.5))
+    score_threshold: float = attrs.field(default=0.5, validator=fraction)
+    overlap_threshold: float = attrs.field(default=0.5, validator=fraction)
+    min_stuff_area: int = attrs.field(default=4096, validator=whole(at_least=0))
+
+    def __attrs_post_init__(self) -> None:
+        if self.detector.mask_head is None:
+            raise RecipeError(
+                "detector.mask_head: a scene is made of masks; give the detector a MaskHeadRecipe"
+            )
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """What the model predicts, and so what it needs of the data."""
+        return (*self.detector.outputs, "semantic", "panoptic")
+
+    @property
+    def backbone(self) -> ResNetFpnRecipe:
+        """The detector's feature extractor."""
+        return self.detector.backbone
+
+    @property
+    def num_classes(self) -> int | None:
+        """Of the objects; None takes it from the data."""
+        return self.detector.num_classes
+
+    def build(self, facts: DataFacts) -> PanopticFPN:
+        """Return the model with fresh weights."""
+        return panoptic_fpn(
+            self.detector.build(facts),
+            labels=facts.scene_labels,
+            head_channels=self.semantic_head.channels,
+            semantic_weight=self.semantic_head.loss_weight,
+            score_threshold=self.score_threshold,
+            overlap_threshold=self.overlap_threshold,
+            min_stuff_area=self.min_stuff_area,
+        )
+
+
+ModelRecipe: TypeAlias = (
+    RcnnRecipe | RetinaNetRecipe | FcosRecipe | SemanticFpnRecipe | PanopticFpnRecipe
+)
+
+
+def _given(head: _HeadT | None) -> Callable[[Backbone], _HeadT] | None:
+    """A factory of a head that is there already."""
+    return None if head is None else lambda _backbone: head

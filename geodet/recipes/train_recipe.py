@@ -9,12 +9,13 @@ from torch import nn
 from geodet.data.label_map import LabelMap
 from geodet.data.loader import Loader, build_loader
 from geodet.data.mapping import TrainMapper
+from geodet.data.sample import TargetMaker
 from geodet.data.sources.source import Source
 from geodet.data.targets import target_maker
 from geodet.engine import Processes, Schedule
 from geodet.errors import DataError, RecipeError
 from geodet.recipes.data import DataRecipe
-from geodet.recipes.facts import DataFacts, facts_of
+from geodet.recipes.facts import DataFacts, facts_of, target_kind
 from geodet.recipes.fields import number, whole
 from geodet.recipes.models import ModelRecipe
 from geodet.recipes.optimizers import Cosine, OptimizerRecipe, ScheduleRecipe
@@ -139,9 +140,7 @@ class TrainRecipe:
             batches=build_loader(
                 TrainMapper(source=train, choices=self.data.augmentation(), seed=self.seed),
                 batch_size=share,
-                target=target_maker(
-                    self.model.target, labels=facts.scene_labels if facts.num_stuff else None
-                ),
+                target=self._target_maker(facts),
                 seed=self.seed,
                 rank=own.rank,
                 world_size=own.world_size,
@@ -153,6 +152,10 @@ class TrainRecipe:
             validation=validation,
             label_map=label_map,
         )
+
+    def _target_maker(self, facts: DataFacts) -> TargetMaker:
+        kind = target_kind(self.model.outputs)
+        return target_maker(kind, labels=facts.scene_labels if kind == "scene" else None)
 
     def check_classes(self, num_classes: int) -> None:
         """Check the model's class count against the data's.

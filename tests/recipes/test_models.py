@@ -1,35 +1,56 @@
 """Recipes of models: each builds, learns from the shapes data and predicts what it says."""
 
+from pathlib import Path
+
 import attrs
 import pytest
 import torch
 
-from geodet.data import Batch, target_maker
-from geodet.errors import RecipeError
+from geodet.errors import EvaluationError, RecipeError
 from geodet.recipes import (
     BoxHeadRecipe,
     CocoRecipe,
+    Description,
     FasterRcnnRecipe,
     FcosRecipe,
+    KeypointHeadRecipe,
+    KeypointRcnnRecipe,
     MaskHeadRecipe,
     MaskRcnnRecipe,
+    PanopticFpnRecipe,
     RcnnRecipe,
     ResNetFpnRecipe,
     RetinaNetRecipe,
     RpnRecipe,
+    SemanticFpnRecipe,
+    SemanticHeadRecipe,
     ShapesRecipe,
     apply_overrides,
+    build_predictor,
+    build_trained,
     default_recipe,
+    describe_weights,
     from_text,
+    save_model,
+    score,
     to_text,
 )
-from geodet.structures import Boxes, Instances, RotatedBoxes
+from geodet.structures import (
+    Boxes,
+    PanopticSegmentation,
+    RotatedBoxes,
+    ScenePrediction,
+    SemanticScores,
+)
 
 BACKBONE = ResNetFpnRecipe(depth=18, width=8, fpn_channels=16)
 SIZES = (16.0, 24.0, 32.0, 48.0, 64.0)
 RPN = RpnRecipe(anchor_sizes=SIZES, train_after_nms=30, test_after_nms=20)
 BOX_HEAD = BoxHeadRecipe(fc_features=(16,), max_detections=5, score_threshold=0.0)
 MASKS = MaskHeadRecipe(conv_channels=(8,))
+POINTS = KeypointHeadRecipe(conv_channels=(8,))
+PIXELS = SemanticHeadRecipe(channels=16)
+CASCADE = attrs.evolve(BOX_HEAD, cascade_ious=(0.5, 0.6), smooth_l1_beta=0.5)
 RCNN = {"backbone": BACKBONE, "rpn": RPN, "box_head": BOX_HEAD}
 DENSE = {"backbone": BACKBONE, "head_convs": 1, "score_threshold": 0.0, "max_detections": 5}
 MODELS = {
@@ -39,41 +60,88 @@ MODELS = {
     "retinanet with masks": RetinaNetRecipe(**DENSE, anchor_sizes=SIZES, mask_head=MASKS),
     "rotated retinanet": RetinaNetRecipe(**DENSE, anchor_sizes=SIZES, rotated=True),
     "fcos": FcosRecipe(**DENSE),
+    "fcos with keypoints": FcosRecipe(**DENSE, keypoint_head=POINTS),
+    "keypoint": KeypointRcnnRecipe(**RCNN | {"keypoint_head": POINTS}),
+    "cascade": RcnnRecipe(**RCNN | {"box_head": CASCADE}, mask_head=MASKS),
+    "semantic": SemanticFpnRecipe(backbone=BACKBONE, semantic_head=PIXELS),
+    "panoptic": PanopticFpnRecipe(
+        detector=RcnnRecipe(**RCNN, mask_head=MASKS), semantic_head=PIXELS, min_stuff_area=0
+    ),
 }
 DATA = ShapesRecipe(train_length=4, val_length=2, side=64, max_objects=2, lengths=(0.4, 0.8))
 
 
 def recipe_of(name):
     """A whole recipe around a model."""
-    return attrs.evolve(default_recipe(), model=MODELS[name], data=DATA, batch_size=2)
+    return attrs.evolve(
+        default_recipe(), model=MODELS[name], data=DATA, batch_size=2, num_workers=0
+    )
 
 
-def columns(found):
-    """Names of what a prediction holds, as outputs are called."""
-    kinds = {Boxes: "boxes", RotatedBoxes: "rotated_boxes"}
-    boxes = kinds[type(found.boxes)]
+def outputs_of(found):
+    """What a prediction holds, as recipes call it."""
+    if isinstance(found, SemanticScores):
+        return {"semantic"}
+    if isinstance(found, ScenePrediction):
+        assert isinstance(found.panoptic, PanopticSegmentation)
+        return outputs_of(found.instances) | {"semantic", "panoptic"}
+    boxes = {Boxes: "boxes", RotatedBoxes: "rotated_boxes"}[type(found.boxes)]
+    assert len(found) > 0
     return {boxes, *({"masks", "keypoints"} & set(found.columns()))}
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_recipe_learns_from_shapes_and_predicts_its_outputs(name):
     """Losses are finite and reach every parameter; predictions hold the outputs, no more."""
-    recipe = recipe_of(name)
-    source = recipe.data.build_train(recipe.model.outputs)
-    facts = recipe.facts(source)
-    torch.manual_seed(0)
-    model = recipe.model.build(facts)
-    target = target_maker(recipe.model.target, labels=facts.scene_labels)
-    batch = Batch.from_samples([source[0], source[1]], target=target)
-    losses = model(batch.images, batch.targets)
+    built = recipe_of(name).build()
+    batch = next(iter(built.batches))
+    losses = built.model(batch.images, batch.targets)
     sum(losses.values()).backward()
 
     assert all(torch.isfinite(loss) for loss in losses.values())
-    assert not [key for key, each in model.named_parameters() if each.grad is None]
-    found = model(batch.images)
-    assert all(isinstance(each, Instances) for each in found)
-    assert columns(found[0]) == set(recipe.model.outputs)
-    assert len(found[0]) > 0
+    assert not [key for key, each in built.model.named_parameters() if each.grad is None]
+    found = built.model(batch.images)
+    assert outputs_of(found[0]) == set(recipe_of(name).model.outputs)
+
+
+@pytest.mark.parametrize("name", ["keypoint", "rotated retinanet", "semantic", "panoptic"])
+def test_scores_are_those_of_what_the_model_predicts(name):
+    """Every output has its numbers in the report, its tables and the headlines, and no other."""
+    recipe = recipe_of(name)
+    built = recipe.build()
+    predictor = build_predictor(built.model, recipe, built.label_map, torch.device("cpu"))
+    report = score(predictor, built.validation, outputs=recipe.model.outputs)
+    expected = set(recipe.model.outputs)
+
+    assert {key.split("/")[1] for key in report.numbers()} == expected
+    assert set(report.to_dict()) - {"num_images"} == expected
+    assert all(-1 <= value <= 1 for value in report.numbers().values())
+    assert report.to_table()
+    if "panoptic" in expected:
+        assert report.panoptic.num_images == report.semantic.num_images == 2
+
+
+def test_a_model_of_another_kind_than_its_recipe_is_an_error():
+    """Scores of pixels where instances were promised."""
+    recipe = recipe_of("semantic")
+    built = recipe.build()
+    predictor = build_predictor(built.model, recipe, built.label_map, torch.device("cpu"))
+    with pytest.raises(EvaluationError, match=r"predicts SemanticScores, its recipe .* Instances"):
+        score(predictor, built.validation, outputs=("boxes",))
+
+
+@pytest.mark.parametrize("name", ["keypoint", "panoptic"])
+def test_a_saved_model_keeps_what_it_knows_of_the_data(name, tmp_path):
+    """Skeleton and background names lie beside the weights: the model comes back without data."""
+    recipe = recipe_of(name)
+    built = recipe.build()
+    description = Description.of(recipe, built.validation)
+    weights = save_model(tmp_path, built.model, description)
+    assert describe_weights(weights) == description
+    assert description.facts == recipe.facts(built.validation)
+    again = build_trained(describe_weights(weights), weights)
+    pairs = zip(again.state_dict().values(), built.model.state_dict().values(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -104,6 +172,14 @@ def test_data_without_what_the_model_learns_fail_at_construction(tmp_path):
             attrs.evolve(recipe_of("mask"), data=CocoRecipe(root=tmp_path)), ["data.masks=false"]
         )
     attrs.evolve(recipe_of("faster"), data=coco)
+
+
+def test_a_scene_needs_a_detector_with_masks():
+    """Said at construction."""
+    with pytest.raises(RecipeError, match=r"detector.mask_head: a scene is made of masks"):
+        PanopticFpnRecipe(detector=MODELS["faster"])
+    with pytest.raises(RecipeError, match=r"learns semantic, CocoRecipe offers"):
+        attrs.evolve(recipe_of("semantic"), data=CocoRecipe(root=Path("x")))
 
 
 def test_parts_can_be_added_and_changed_from_outside():
