@@ -7,6 +7,8 @@ import torch
 
 from geodet.errors import CompositionError, DtypeError
 from geodet.models import (
+    ROTATED,
+    UPRIGHT,
     AnchorGenerator,
     BoxCoder,
     EmaNormaliser,
@@ -17,8 +19,8 @@ from geodet.models import (
     group_norm,
     rotated_retinanet_fpn,
 )
-from geodet.models.detectors import fpn_mask_head
-from geodet.structures import Boxes, Instances, RoiMasks, RotatedBoxes
+from geodet.models.detectors import fpn_keypoint_head, fpn_mask_head
+from geodet.structures import Instances, Keypoints, RoiMasks, RotatedBoxes, Skeleton
 
 SMALL_MASKS = partial(fpn_mask_head, num_classes=2, conv_channels=(16,))
 
@@ -38,7 +40,7 @@ def rotated_pictures(pictures):
 
 @pytest.fixture
 def tiny_rotated(tiny_retinanet):
-    """Makes RetinaNet for rotated boxes, anchors at four angles."""
+    """Makes RetinaNet for rotated boxes, anchors at two angles."""
 
     def make(**changes):
         upright = tiny_retinanet()
@@ -47,7 +49,7 @@ def tiny_rotated(tiny_retinanet):
             "preprocess": upright.preprocess,
             "backbone": upright.backbone,
             "anchor_sizes": (16, 32, 64, 128, 256),
-            "angles": (-90.0, -45.0, 0.0, 45.0),
+            "angles": (0.0, 90.0),
             "head_convs": 1,
             "head_norm": group_norm(8),
         }
@@ -86,28 +88,6 @@ def test_rotated_detections(tiny_rotated, rotated_pictures):
             assert found.boxes.nonempty().all()
             assert (found.scores.diff() <= 0).all()
             assert (found.boxes.cxcywha[:, 4].abs() <= 180).all()
-
-
-def test_rotated_pictures_are_learned_by_heart(tiny_rotated, rotated_pictures):
-    """The right regions and labels in a bounded number of steps."""
-    model = tiny_rotated(normaliser=EmaNormaliser(initial=10.0), angles=(0.0, 90.0))
-    images, targets = rotated_pictures
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    for _ in range(40):
-        losses = model(images, targets)
-        optimizer.zero_grad()
-        sum(losses.values()).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
-        optimizer.step()
-    with torch.no_grad():
-        found = model.eval()(images)
-    for predictions, truth in zip(found, targets, strict=True):
-        sure = predictions[: len(truth)]
-        best, match = truth.boxes.pairwise_iou(sure.boxes).max(dim=1)
-        assert (best > 0.7).all()
-        assert torch.equal(sure.labels[match], truth.labels)
-        turn = sure.boxes.cxcywha[match, 4] - truth.boxes.cxcywha[:, 4]
-        assert (torch.remainder(turn + 45, 360) < 90).all()  # tops where they belong
 
 
 def test_rotated_boxes_that_stand_upright_cost_what_upright_ones_do(
@@ -150,8 +130,8 @@ def test_kinds_that_do_not_go_together_are_named(tiny_rotated):
     names = ("preprocess", "backbone", "head", "anchors", "levels", "matcher", "selector", "coder")
     parts = {name: getattr(model, name) for name in names}
     sizes = [(32,)] * 5
-    upright = AnchorGenerator(sizes=sizes, aspect_ratios=(1.0,) * 12, strides=model.anchors.strides)
-    head = RetinaNetHead(32, num_classes=2, anchors_per_location=12)
+    upright = AnchorGenerator(sizes=sizes, aspect_ratios=(1.0,) * 6, strides=model.anchors.strides)
+    head = RetinaNetHead(32, num_classes=2, anchors_per_location=6)
     for change, message in (
         ({"coder": BoxCoder()}, "AnchorGenerator is for RotatedBoxes, BoxCoder for Boxes"),
         ({"anchors": upright}, "AnchorGenerator is for Boxes, RotatedBoxCoder for RotatedBoxes"),
@@ -163,32 +143,66 @@ def test_kinds_that_do_not_go_together_are_named(tiny_rotated):
             RetinaNet(**{**parts, **change})
 
 
-@pytest.fixture(params=["tiny_retinanet", "tiny_fcos"])
-def masked(request):
-    """Makes a small detector of each kind with a mask head."""
-    family = request.getfixturevalue(request.param)
-    return partial(family, mask_head=SMALL_MASKS)
+SKELETON = Skeleton(
+    names=("start", "end"), edges=((0, 1),), flip_pairs=((0, 1),), sigmas=(0.1, 0.1)
+)
+
+
+def _heads(kind):
+    """Factories of small heads for both columns."""
+    return {
+        "mask_head": partial(SMALL_MASKS, kind=kind),
+        "keypoint_head": partial(
+            fpn_keypoint_head, skeleton=SKELETON, conv_channels=(16,), kind=kind
+        ),
+    }
+
+
+@pytest.fixture(params=["tiny_retinanet", "tiny_fcos", "tiny_rotated"])
+def looking(request):
+    """Makes a small detector of each kind with heads for masks and keypoints."""
+    kind = ROTATED if request.param == "tiny_rotated" else UPRIGHT
+    return partial(request.getfixturevalue(request.param), **_heads(kind))
+
+
+@pytest.fixture
+def scenes(request, looking, pictures, rotated_pictures):
+    """The pictures with boxes of the kind that `looking` takes, and two corners as keypoints."""
+    images, targets = pictures
+    points = [target.boxes.xyxy.unflatten(1, (2, 2)) for target in targets]
+    if looking.func is request.getfixturevalue("tiny_rotated"):
+        _, targets = rotated_pictures
+    marked = []
+    for target, xy in zip(targets, points, strict=True):
+        inside = xy + torch.tensor([[2.0, 2.0], [-2.0, -2.0]])
+        visible = torch.full((len(xy), 2, 1), 2.0)
+        keypoints = Keypoints(torch.cat([inside, visible], dim=2), SKELETON)
+        marked.append(target.with_(keypoints=keypoints))
+    return images, marked
 
 
 @pytest.mark.parametrize("negative", [False, True])
-def test_masks_are_learned_beside_the_boxes(masked, pictures, negative):
-    """One more loss, whose gradient reaches the mask head and the backbone."""
-    model = masked()
-    images, targets = pictures
+def test_columns_are_learned_beside_the_boxes(looking, scenes, negative):
+    """A loss more for each, whose gradient reaches its head and the backbone."""
+    model = looking()
+    images, targets = scenes
     if negative:
         targets = [Instances(target.image_size) for target in targets]
     losses = model(images, targets)
-    assert (losses["masks"] == 0) == negative
-    losses["masks"].backward(retain_graph=True)
-    heard = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
-    assert {name.split(".")[0] for name in heard} == (
-        set() if negative else {"backbone", "mask_head"}
-    )
+    for column, head in (("masks", "mask_head"), ("keypoints", "keypoint_head")):
+        assert (losses[column] == 0) == negative
+        model.zero_grad()
+        losses[column].backward(retain_graph=True)
+        heard = {
+            name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()
+        }
+        heard = {name.partition(".")[0] for name in heard}
+        assert heard == (set() if negative else {"backbone", head})
     sum(losses.values()).backward()
     assert not [name for name, p in model.named_parameters() if p.grad is None]
 
 
-def test_masks_train_on_the_truth_and_on_what_matches_it(masked, pictures):
+def test_heads_train_on_the_truth_and_on_what_matches_it(looking, scenes):
     """Without confident detections on the truth alone; with them on more, of the right class."""
     seen = []
 
@@ -197,35 +211,38 @@ def test_masks_train_on_the_truth_and_on_what_matches_it(masked, pictures):
         model.region_sampler = lambda *args, **kw: seen.append(sampler(*args, **kw)) or seen[-1]
         return model
 
-    images, targets = pictures
-    watch(masked(score_threshold=1.0))(images, targets)
-    watch(masked(score_threshold=0.0))(images, targets)
-    truth = torch.cat([target.boxes.xyxy for target in targets])
+    images, targets = scenes
+    kind = watch(looking(score_threshold=1.0)).kind
+    watch(looking(score_threshold=1.0))(images, targets)
+    watch(looking(score_threshold=0.0))(images, targets)
+    truth = torch.cat([kind.unwrap(target.boxes, name="truth") for target in targets])
     alone, more = seen
     assert torch.equal(alone.rois[:, 1:].sort(0).values, truth.sort(0).values)
     assert len(more.labels) > len(alone.labels)
     positive = more.select(torch.nonzero(more.labels < 2).flatten())
-    overlap = Boxes(positive.rois[:, 1:]).matched_iou(Boxes(positive.target_boxes))
+    overlap = kind.measures["iou"](positive.rois[:, 1:], positive.target_boxes)
     assert (overlap >= 0.5).all()
 
 
-def test_masks_lie_in_the_final_boxes(masked, pictures):
-    """A soft mask per detection; the same when the boxes are given."""
-    model = masked(score_threshold=0.0).eval()
-    images, _ = pictures
+def test_columns_belong_to_the_final_boxes(looking, scenes):
+    """A soft mask and points per detection; the same when the boxes are given."""
+    model = looking(score_threshold=0.0).eval()
+    images, _ = scenes
     with torch.no_grad():
         found = model(images)
-        again = model.predict_in_boxes(images, [table.with_(masks=None) for table in found])
+        bare = [table.with_(masks=None, keypoints=None) for table in found]
+        again = model.predict_in_boxes(images, bare)
     for table, repeated in zip(found, again, strict=True):
         assert isinstance(table.masks, RoiMasks)
-        assert len(table.masks) == len(table) > 0
+        assert len(table.masks) == len(table.keypoints) == len(table) > 0
+        assert type(table.masks.roi_boxes) is type(table.boxes)
         assert table.equal(repeated)
 
 
-def test_no_detection_has_no_mask(masked):
+def test_no_detection_has_no_column(looking):
     """Zero rows in every column."""
-    (found,) = masked(score_threshold=1.0)([torch.zeros(3, 40, 40, dtype=torch.uint8)])
-    assert len(found) == len(found.masks) == 0
+    (found,) = looking(score_threshold=1.0)([torch.zeros(3, 40, 40, dtype=torch.uint8)])
+    assert len(found) == len(found.masks) == len(found.keypoints) == 0
 
 
 def test_heads_that_do_not_fit_are_named(tiny_retinanet, tiny_fcos):
@@ -238,12 +255,12 @@ def test_heads_that_do_not_fit_are_named(tiny_retinanet, tiny_fcos):
             family(mask_head=partial(fpn_mask_head, num_classes=3))
 
 
-def test_masks_of_two_pictures_are_learned_by_heart(masked, pictures):
-    """The rectangles fill their boxes, and so should their masks."""
-    model = masked(normaliser=EmaNormaliser(initial=10.0))
-    images, targets = pictures
+def test_columns_of_two_pictures_are_learned_by_heart(looking, scenes):
+    """The rectangles fill their boxes, and so should their masks; corners are where they are."""
+    model = looking(normaliser=EmaNormaliser(initial=10.0))
+    images, targets = scenes
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    for _ in range(50):
+    for _ in range(40):
         losses = model(images, targets)
         optimizer.zero_grad()
         sum(losses.values()).backward()
@@ -254,4 +271,8 @@ def test_masks_of_two_pictures_are_learned_by_heart(masked, pictures):
     for predictions, truth in zip(found, targets, strict=True):
         best, match = truth.boxes.pairwise_iou(predictions.boxes).max(dim=1)
         assert (best > 0.6).all()
-        assert (predictions.masks.probabilities[match].mean(dim=(1, 2)) > 0.8).all()
+        assert torch.equal(predictions.labels[match], truth.labels)
+        assert predictions.boxes[match].same_orientation(truth.boxes, atol_deg=20).all()
+        assert (predictions.masks.probabilities[match].mean(dim=(1, 2)) > 0.75).all()
+        off = predictions.keypoints.xyv[match, :, :2] - truth.keypoints.xyv[..., :2]
+        assert off.norm(dim=-1).mean() < 6  # pixels, of objects of 20 to 40
