@@ -62,6 +62,10 @@ from geodet.models.detectors.region_columns import (
 from geodet.models.detectors.rescale import rescale_instances, rescale_prediction
 from geodet.models.detectors.retinanet import RetinaNet
 from geodet.models.detectors.rotated_families import rotated_faster_rcnn_fpn
+from geodet.models.detectors.rotated_region_families import (
+    rotated_keypoint_rcnn_fpn,
+    rotated_mask_rcnn_fpn,
+)
 from geodet.models.detectors.scene_families import fpn_semantic_head, panoptic_fpn, semantic_fpn
 from geodet.models.detectors.semantic_segmentor import SemanticSegmentor
 from geodet.models.detectors.targets import Targets, targets_from_instances
@@ -131,6 +135,8 @@ __all__ = [
     "resnet_fpn_p3_to_p7",
     "retinanet_fpn",
     "rotated_faster_rcnn_fpn",
+    "rotated_keypoint_rcnn_fpn",
+    "rotated_mask_rcnn_fpn",
     "rotated_retinanet_fpn",
     "rpn_fpn",
     "semantic_fpn",
