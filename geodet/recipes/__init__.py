@@ -9,6 +9,7 @@ from geodet.recipes.heads import (
     BoxHeadRecipe,
     KeypointHeadRecipe,
     MaskHeadRecipe,
+    PointRendRecipe,
     RpnRecipe,
     SemanticHeadRecipe,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "MultiStep",
     "Output",
     "PanopticFpnRecipe",
+    "PointRendRecipe",
     "PreprocessRecipe",
     "RcnnRecipe",
     "ResNetFpnRecipe",

@@ -23,7 +23,7 @@ from geodet.models.detectors import (
     rotated_retinanet_fpn,
 )
 from geodet.models.features import Backbone
-from geodet.models.heads import KeypointHead, MaskHead
+from geodet.models.heads import KeypointHead, MaskHead, PointRendMaskHead
 from geodet.recipes.backbones import PreprocessRecipe, ResNetFpnRecipe
 from geodet.recipes.facts import DataFacts, Output
 from geodet.recipes.fields import fraction, number, whole
@@ -31,6 +31,7 @@ from geodet.recipes.heads import (
     BoxHeadRecipe,
     KeypointHeadRecipe,
     MaskHeadRecipe,
+    PointRendRecipe,
     RegionPlace,
     RpnRecipe,
     SemanticHeadRecipe,
@@ -51,7 +52,7 @@ __all__ = [
 
 _CANONICAL_SIZE = 224.0
 
-_HeadT = TypeVar("_HeadT", MaskHead, KeypointHead)
+_HeadT = TypeVar("_HeadT")
 
 
 @attrs.frozen(kw_only=True)
@@ -69,7 +70,7 @@ class DetectorRecipe(ABC):
     backbone: ResNetFpnRecipe
     num_classes: int | None = attrs.field(default=None, validator=whole(optional=True))
     preprocess: PreprocessRecipe = attrs.field(factory=PreprocessRecipe)
-    mask_head: MaskHeadRecipe | None = None
+    mask_head: MaskHeadRecipe | PointRendRecipe | None = None
     keypoint_head: KeypointHeadRecipe | None = None
 
     @property
@@ -99,7 +100,7 @@ class DetectorRecipe(ABC):
             skeleton=facts.skeleton,
         )
 
-    def _masks(self, backbone: Backbone, place: RegionPlace) -> MaskHead | None:
+    def _masks(self, backbone: Backbone, place: RegionPlace) -> MaskHead | PointRendMaskHead | None:
         return None if self.mask_head is None else self.mask_head.build(backbone, place)
 
     def _keypoints(self, backbone: Backbone, place: RegionPlace) -> KeypointHead | None:
@@ -111,12 +112,19 @@ class RcnnRecipe(DetectorRecipe):
     """A detector in two stages on a pyramid of p2 to p6: Faster R-CNN, and Mask R-CNN with masks.
 
     Args:
+        rotated: boxes are rotated.
         rpn: the first stage.
         box_head: the second.
     """
 
+    rotated: bool = False
     rpn: RpnRecipe = attrs.field(factory=RpnRecipe)
     box_head: BoxHeadRecipe = attrs.field(factory=BoxHeadRecipe)
+
+    @property
+    def has_rotated_boxes(self) -> bool:
+        """Whether its boxes are rotated."""
+        return self.rotated
 
     def build(self, facts: DataFacts) -> RCNN:
         """Return the detector with fresh weights."""
@@ -125,8 +133,8 @@ class RcnnRecipe(DetectorRecipe):
         return RCNN(
             preprocess=self.preprocess.build(facts),
             backbone=backbone,
-            proposals=self.rpn.build(backbone),
-            box_head=self.box_head.build(backbone, facts.num_classes),
+            proposals=self.rpn.build(backbone, place.kind),
+            box_head=self.box_head.build(backbone, place),
             mask_head=self._masks(backbone, place),
             keypoint_head=self._keypoints(backbone, place),
         )

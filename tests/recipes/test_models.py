@@ -18,6 +18,7 @@ from geodet.recipes import (
     MaskHeadRecipe,
     MaskRcnnRecipe,
     PanopticFpnRecipe,
+    PointRendRecipe,
     RcnnRecipe,
     ResNetFpnRecipe,
     RetinaNetRecipe,
@@ -49,6 +50,9 @@ RPN = RpnRecipe(anchor_sizes=SIZES, train_after_nms=30, test_after_nms=20)
 BOX_HEAD = BoxHeadRecipe(fc_features=(16,), max_detections=5, score_threshold=0.0)
 MASKS = MaskHeadRecipe(conv_channels=(8,))
 POINTS = KeypointHeadRecipe(conv_channels=(8,))
+POINT_REND = PointRendRecipe(
+    coarse_channels=8, coarse_features=(16,), point_channels=(8,), subdivision_steps=2
+)
 PIXELS = SemanticHeadRecipe(channels=16)
 CASCADE = attrs.evolve(BOX_HEAD, cascade_ious=(0.5, 0.6), smooth_l1_beta=0.5)
 RCNN = {"backbone": BACKBONE, "rpn": RPN, "box_head": BOX_HEAD}
@@ -56,6 +60,9 @@ DENSE = {"backbone": BACKBONE, "head_convs": 1, "score_threshold": 0.0, "max_det
 MODELS = {
     "faster": FasterRcnnRecipe(**RCNN),
     "mask": MaskRcnnRecipe(**RCNN | {"mask_head": MASKS}),
+    "rotated": RcnnRecipe(**RCNN, rotated=True, mask_head=MASKS, keypoint_head=POINTS),
+    "rotated cascade": RcnnRecipe(**RCNN | {"box_head": CASCADE}, rotated=True),
+    "point-rend": RcnnRecipe(**RCNN, mask_head=POINT_REND),
     "retinanet": RetinaNetRecipe(**DENSE, anchor_sizes=SIZES),
     "retinanet with masks": RetinaNetRecipe(**DENSE, anchor_sizes=SIZES, mask_head=MASKS),
     "rotated retinanet": RetinaNetRecipe(**DENSE, anchor_sizes=SIZES, rotated=True),
@@ -185,12 +192,12 @@ def test_a_scene_needs_a_detector_with_masks():
 def test_parts_can_be_added_and_changed_from_outside():
     """--set gives a detector masks, another norm, or rotated boxes."""
     recipe = apply_overrides(
-        recipe_of("faster"), ["model.mask_head={}", "model.mask_head.conv_channels=8,8"]
+        recipe_of("faster"), ["model.mask_head=MaskHeadRecipe", "model.mask_head.conv_channels=8,8"]
     )
     assert recipe.model.mask_head == MaskHeadRecipe(conv_channels=(8, 8))
     assert recipe.model.outputs == ("boxes", "masks")
     recipe = apply_overrides(recipe_of("retinanet"), ["model.rotated=true"])
     assert recipe.model.outputs == ("rotated_boxes",)
-    recipe = apply_overrides(recipe, ["model.mask_head={}", "model.mask_head=null"])
+    recipe = apply_overrides(recipe, ["model.mask_head=MaskHeadRecipe", "model.mask_head=null"])
     assert recipe.model.mask_head is None
     assert isinstance(MODELS["mask"], RcnnRecipe)
