@@ -65,6 +65,7 @@ class Matcher:
         if self.allow_low_quality:
             best_of_target = quality.amax(dim=1, keepdim=True)
             # A target that nothing overlaps must not make every candidate positive.
-            low = ((quality == best_of_target) & (best_of_target > 0)).any(dim=0)
+            reached = torch.where(best_of_target > 0, best_of_target, torch.inf)
+            low = (quality == reached).any(dim=0)
             labels.masked_fill_(low, 1)
         return targets, labels

@@ -19,6 +19,7 @@ from geodet.models.box_kinds import UPRIGHT, AnyBoxKind
 from geodet.models.heads.stages import FirstStage, Proposals, TrainedProposals
 from geodet.models.layers import ConvNorm, fill_normal
 from geodet.models.losses import BoxLoss, SmoothL1
+from geodet.models.ranking import best_first
 from geodet.models.sampling import BalancedSampler
 from geodet.structures import ImageSize
 
@@ -310,12 +311,8 @@ class RPN(FirstStage):
         for level, (anchors, level_logits, deltas) in enumerate(
             zip(output.anchors, output.logits, output.deltas, strict=True)
         ):
-            # A stable sort, not topk: ties break by index on every device. NaN would sort first.
-            scores = level_logits.float().nan_to_num(
-                nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf
-            )
-            order = scores.argsort(dim=1, descending=True, stable=True)[:, :count]
-            logits.append(scores.gather(1, order))
+            order = best_first(level_logits, count)
+            logits.append(level_logits.gather(1, order).float())
             chosen = deltas.gather(1, order[..., None].expand(-1, -1, self.kind.columns))
             boxes.append(self.coder.decode(anchors[order], chosen))
             groups.append(order.new_full((order.shape[1],), level))
