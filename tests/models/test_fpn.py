@@ -117,6 +117,22 @@ def test_mean_instead_of_sum_halves_at_every_step():
         torch.testing.assert_close(levels[name], wanted)
 
 
+@pytest.mark.parametrize("fuse", ["sum", "avg"])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_levels_do_not_depend_on_gradients(fuse, layout):
+    """With and without them the levels are the same bit for bit, and so are the maps below."""
+    torch.manual_seed(0)
+    neck = FPN(resnet(18, width=8), channels=8, fuse=fuse).to(memory_format=layout)
+    image = torch.randn(2, 3, 64, 96).to(memory_format=layout)
+    wanted = neck(image)
+    for context in (torch.no_grad, torch.inference_mode):
+        with context():
+            for name, level in neck(image).items():
+                assert torch.equal(level, wanted[name])
+                assert level.is_contiguous(memory_format=layout)
+            assert neck(image[:0])["p2"].shape == (0, 8, 16, 24)
+
+
 PYRAMIDS = {
     "mask_rcnn_R_50_FPN": lambda below: FPN(below, top=LastLevelMaxPool()),
     "mask_rcnn_R_50_FPN_gn": lambda below: FPN(below, norm=group_norm(), top=LastLevelMaxPool()),

