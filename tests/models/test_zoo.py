@@ -1,128 +1,172 @@
-"""Named sizes: their tensors fit Detectron2's, and with equal weights so do their numbers."""
+"""Named sizes and published checkpoints: what fits what, and how weights get here."""
 
-import importlib.util
+import hashlib
+import http.server
+import inspect
 import json
 import re
+import threading
 
-import numpy as np
+import attrs
 import pytest
 import torch
-from torch import nn
 
-from geodet.models import RCNN, group_norm, rescale_instances, zoo
-from geodet.models.detectors import (
-    caffe_preprocess,
-    fpn_box_head,
-    fpn_mask_head,
-    fpn_rpn,
-    resnet_fpn,
-)
-from geodet.structures import ImageSize
+from geodet.errors import CheckpointError
+from geodet.models import Preprocess, mask_rcnn_fpn, zoo
+from geodet.models.published import DETECTRON2, published_names, save_detectron2
+from geodet.models.zoo import PUBLISHED
 
-RENAMED = (
-    (r"backbone\.fpn_lateral(\d)", r"backbone.laterals.\1"),
-    (r"backbone\.fpn_output(\d)", r"backbone.outputs.\1"),
-    (r"proposal_generator\.rpn_head\.conv\.conv(\d)", r"proposals.head.convs.\1"),
-    (r"proposal_generator\.rpn_head\.conv\.", "proposals.head.convs.0."),
-    (r"proposal_generator\.rpn_head\.objectness_logits", "proposals.head.objectness"),
-    (r"proposal_generator\.rpn_head\.anchor_deltas", "proposals.head.deltas"),
-    (r"roi_heads\.box_head\.fc1", "box_head.features.fcs.0"),
-    (r"roi_heads\.box_head\.fc2", "box_head.features.fcs.1"),
-    (r"roi_heads\.box_predictor\.cls_score", "box_head.predictor.class_logits"),
-    (r"roi_heads\.box_predictor\.bbox_pred", "box_head.predictor.deltas"),
-    (r"roi_heads\.mask_head\.deconv", "mask_head.deconv"),
-    (r"roi_heads\.mask_head\.predictor", "mask_head.predictor"),
-)
+SIZES = [name for name in zoo.__all__ if re.search(r"_[rx]\d|vitdet|swin|mvit|regnet", name)]
 
-
-def _our_name(key):
-    for pattern, place in (
-        (r"roi_heads\.mask_head\.mask_fcn(\d)", "mask_head.convs"),
-        (r"roi_heads\.box_head\.conv(\d)", "box_head.features.convs"),
-    ):
-        key = re.sub(pattern, lambda match, at=place: f"{at}.{int(match[1]) - 1}", key)
-    for pattern, replacement in RENAMED:
-        key = re.sub(pattern, replacement, key)
-    return key
+# Names of Detectron2's key lists -> ours.
+KEY_LISTS = {
+    "cascade_mask_rcnn_R_50_FPN": "cascade_mask_rcnn_r50_fpn",
+    "faster_rcnn_R_50_C4": "faster_rcnn_r50_c4",
+    "fcos_R_50_FPN": "fcos_r50_fpn",
+    "keypoint_rcnn_R_50_FPN": "keypoint_rcnn_r50_fpn",
+    "mask_rcnn_R_50_C4": "mask_rcnn_r50_c4",
+    "mask_rcnn_R_50_DC5": "mask_rcnn_r50_dc5",
+    "mask_rcnn_R_50_FPN": "mask_rcnn_r50_fpn",
+    "mask_rcnn_R_50_FPN_dconv": "mask_rcnn_r50_fpn_dcn",
+    "mask_rcnn_R_50_FPN_gn": "mask_rcnn_r50_fpn_gn",
+    "mask_rcnn_R_50_LSJ": "mask_rcnn_r50_fpn_lsj",
+    "mask_rcnn_X_101": "mask_rcnn_x101_fpn",
+    "mask_rcnn_regnetx": "mask_rcnn_regnetx_4gf_fpn_lsj",
+    "panoptic_fpn_R_50": "panoptic_fpn_r50",
+    "retinanet_R_50_FPN": "retinanet_r50_fpn",
+    "vitdet_b_mask": "mask_rcnn_vitdet_b",
+}
 
 
-@pytest.mark.parametrize(
-    ("name", "file"),
-    [("mask_rcnn_r50_fpn", "mask_rcnn_R_50_FPN"), ("mask_rcnn_x101_fpn", "mask_rcnn_X_101")],
-)
-def test_tensors_fit_detectron2_one_to_one(shared_dir, name, file):
-    """Every key has one place, of the same shape, and none is left."""
+def test_every_key_list_has_a_named_size(shared_dir):
+    """None is left out below."""
+    files = {
+        path.name.removesuffix(".keys.json") for path in (shared_dir / "parity/keys").iterdir()
+    }
+    assert files == set(KEY_LISTS)
+
+
+@pytest.mark.parametrize(("file", "name"), KEY_LISTS.items())
+def test_tensors_fit_detectron2_one_to_one(shared_dir, file, name):
+    """Every key of Detectron2 has one place, of the same shape, and none of ours is left."""
     keys = json.loads((shared_dir / f"parity/keys/{file}.keys.json").read_text())
     with torch.device("meta"):
         model = getattr(zoo, name)()
-    shapes = {key: list(value.shape) for key, value in model.state_dict().items()}
-    assert shapes == {_our_name(key): shape for key, shape in keys.items()}
+    names = published_names(model, DETECTRON2)
+    ours = {
+        names[key]: list(value.shape)
+        for key, value in model.state_dict().items()
+        if not key.endswith("normaliser.value")  # Detectron2 does not save it
+    }
+    counters = {key for key in keys if key.endswith("num_batches_tracked")}
+    assert {key for key in ours if key.endswith("num_batches_tracked")} <= counters
+    assert {key: shape for key, shape in keys.items() if key not in counters} == {
+        key: shape for key, shape in ours.items() if key not in counters
+    }
 
 
-@pytest.mark.parametrize(
-    ("norm", "rpn_convs", "file"),
-    [(group_norm(32), 1, "mask_rcnn_R_50_FPN_gn"), (nn.BatchNorm2d, 2, "mask_rcnn_R_50_LSJ")],
-)
-def test_parts_wired_by_hand_fit_detectron2_too(shared_dir, norm, rpn_convs, file):
-    """Models with trainable norms everywhere and convolutions in the box head."""
-    keys = json.loads((shared_dir / f"parity/keys/{file}.keys.json").read_text())
-    with torch.device("meta"):
-        backbone = resnet_fpn(norm=norm, freeze_at=0, fpn_norm=norm)
-        model = RCNN(
-            preprocess=caffe_preprocess(),
-            backbone=backbone,
-            proposals=fpn_rpn(backbone, num_convs=rpn_convs),
-            box_head=fpn_box_head(
-                backbone, num_classes=80, conv_channels=(256,) * 4, fc_features=(1024,), norm=norm
-            ),
-            mask_head=fpn_mask_head(backbone, num_classes=80, norm=norm),
-        )
-    shapes = {key: list(value.shape) for key, value in model.state_dict().items()}
-    assert shapes == {_our_name(key): shape for key, shape in keys.items()}
-
-
-@pytest.mark.parametrize("name", zoo.__all__)
+@pytest.mark.parametrize("name", SIZES)
 def test_every_named_size_can_be_built(name):
-    """Its parts fit each other, for any number of classes."""
+    """Its parts fit each other, for any number of classes, and its pixels are described."""
+    make = getattr(zoo, name)
+    counts = [key for key in inspect.signature(make).parameters if key != "skeleton"]
     with torch.device("meta"):
-        model = getattr(zoo, name)(num_classes=7)
-    assert model.num_classes == 7
-    for head in getattr(model.box_head, "stages", [model.box_head]):
-        assert head.predictor.class_logits.out_features == 8
+        model = make(**dict.fromkeys(counts, 7))
+    if counts == ["num_classes"]:
+        assert model.num_classes == 7
+    preprocess = next(part for part in model.modules() if isinstance(part, Preprocess))
+    assert preprocess.short_edge in (800, 1024)
+    assert preprocess.max_long_edge in (1024, 1333, 2048)
 
 
-@pytest.mark.slow
-def test_predictions_equal_detectron2(shared_dir):
-    """One photograph through Mask R-CNN R50-FPN: features, proposals, boxes, classes, masks."""
-    image_module = pytest.importorskip("PIL.Image")
-    folder = shared_dir / "parity"
-    spec = importlib.util.spec_from_file_location("parity_weights", folder / "weights.py")
-    weights = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(weights)
-    keys = json.loads((folder / "keys/mask_rcnn_R_50_FPN.keys.json").read_text())
-    model = zoo.mask_rcnn_r50_fpn().eval()
-    model.load_state_dict(
-        {_our_name(k): torch.from_numpy(weights.draw(k, shape)) for k, shape in keys.items()}
+def test_the_published_table_is_whole():
+    """Every name begins with its architecture's; addresses and checksums have their form."""
+    assert len(PUBLISHED) >= 98
+    for name, row in PUBLISHED.items():
+        assert name == row.name
+        assert getattr(zoo, row.architecture.__name__) is row.architecture
+        assert name.startswith(row.architecture.__name__)
+        assert re.fullmatch(r"[0-9a-f]{6}", row.md5_start), name
+        assert row.url.startswith("https://dl.fbaipublicfiles.com/detectron2/")
+        assert row.url.endswith(f"_{row.md5_start}.pkl")
+        assert row.metrics
+        assert all(10 < figure < 100 for figure in row.metrics.values())
+        assert row.licence == "CC BY-SA 3.0"
+    assert len({row.url for row in PUBLISHED.values()}) == len(PUBLISHED)
+    row = PUBLISHED["mask_rcnn_r50_fpn_3x"]
+    assert row.url.endswith(
+        "/COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x/137849600/model_final_f10217.pkl"
     )
-    expected = np.load(folder / "expected/mask_rcnn_R_50_FPN.npz")
-    height, width = expected["input_size"].tolist()
-    path = shared_dir / "data/coco_mini/train2017/000000000790.jpg"
-    with image_module.open(path) as file:
-        resized = file.convert("RGB").resize((width, height), image_module.Resampling.BILINEAR)
-    image = torch.from_numpy(np.array(resized)).permute(2, 0, 1).contiguous()
-    features = {}
-    model.backbone.register_forward_hook(lambda *call: features.update(call[-1]))
-    with torch.no_grad():
-        (detected,) = model([image])
-    for level, values in features.items():
-        step = max(1, values.numel() // 2000)
-        sample = values.flatten()[::step][:2000].numpy()
-        # Values up to 20 after 50 layers of float32 in another order.
-        np.testing.assert_allclose(sample, expected[f"feature/{level}/sample"], atol=1e-3)
-    found = rescale_instances(detected, ImageSize(*expected["image_size"].tolist()))
-    assert len(found) == len(expected["boxes"])
-    np.testing.assert_array_equal(found.labels, expected["classes"])
-    np.testing.assert_allclose(found.scores, expected["scores"], atol=1e-4)
-    np.testing.assert_allclose(found.boxes.xyxy, expected["boxes"], atol=0.05)  # pixels
-    areas = found.masks.area().numpy()
-    assert np.abs(areas - expected["mask_area"]).max() <= 3  # borderline pixels of 0.5
+    assert row.metrics == {"box_ap": 41.0, "mask_ap": 37.2}
+
+
+def _small():
+    torch.manual_seed(0)
+    return mask_rcnn_fpn(num_classes=2, width=8, fpn_channels=8, box_features=(8,), mask_convs=(8,))
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    """Serves one file, and counts how often."""
+
+    content = b""
+    count = 0
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.count += 1
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.server.content)))
+        self.end_headers()
+        self.wfile.write(self.server.content)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    """A running server of one file."""
+    with _Server(("127.0.0.1", 0), _Handler) as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def test_load_fetches_checks_and_loads(server, tmp_path, monkeypatch):
+    """By name from a server into the cache, once; and a file put there by hand does as well."""
+    model = _small()
+    save_detectron2(model, tmp_path / "made.pkl")
+    server.content = (tmp_path / "made.pkl").read_bytes()
+    start = hashlib.md5(server.content, usedforsecurity=False).hexdigest()[:6]
+    row = attrs.evolve(
+        PUBLISHED["mask_rcnn_r50_fpn_3x"],
+        architecture=_small,
+        url=f"http://127.0.0.1:{server.server_port}/model_final_{start}.pkl",
+        md5_start=start,
+    )
+    monkeypatch.setattr("geodet.models.zoo.loading.PUBLISHED", {"tiny_3x": row})
+    seen = []
+    for _ in range(2):
+        loaded = zoo.load("tiny_3x", cache=tmp_path / "cache", progress=lambda *n: seen.append(n))
+        assert not loaded.training
+        for name, value in model.state_dict().items():
+            assert torch.equal(loaded.state_dict()[name], value)
+    assert server.count == 1
+    assert seen[-1] == (len(server.content), len(server.content))
+    assert (tmp_path / "cache" / "tiny_3x" / f"model_final_{start}.pkl").is_file()
+    monkeypatch.setattr("geodet.models.zoo.loading.Path.home", lambda: tmp_path)
+    by_hand = zoo.default_cache() / "tiny_3x"
+    assert by_hand == tmp_path / ".cache" / "geodet" / "checkpoints" / "tiny_3x"
+    by_hand.mkdir(parents=True)
+    (by_hand / f"model_final_{start}.pkl").write_bytes(server.content)
+    zoo.load("tiny_3x")
+    assert server.count == 1
+
+
+def test_an_unknown_name_gets_the_nearest_ones():
+    """And nothing is fetched."""
+    with pytest.raises(CheckpointError, match="did you mean mask_rcnn_r50_fpn_3x"):
+        zoo.load("mask_rcnn_R50_fpn_3x")

@@ -1,10 +1,18 @@
 """Named sizes: a function for every published architecture, and the checkpoints that go with it.
 
-`mask_rcnn_r50_fpn()` makes a model with weights drawn at random: its first two stages and all
-batch norms are frozen, so load pretrained weights before training. To train from scratch, use
-the families in `geodet.models.detectors` with a trainable norm and `freeze_at=0`.
+A function writes the numbers that make its name; what it leaves out is the default of the family
+function that it calls, which is Detectron2's. Its `Preprocess` says how images are normalised,
+sized and padded. Weights are drawn at random: load published ones (`load`) before training, since
+the first two stages and all batch norms are frozen where published weights had them so. To train
+from scratch, use the families in `geodet.models.detectors` with a trainable norm, `freeze_at=0`.
 """
 
+from geodet.models.zoo.dense import (
+    fcos_r50_fpn,
+    retinanet_r50_fpn,
+    retinanet_r101_fpn,
+)
+from geodet.models.zoo.loading import default_cache, fetch, load
 from geodet.models.zoo.mvit import (
     cascade_mask_rcnn_mvitv2_b,
     cascade_mask_rcnn_mvitv2_h,
@@ -21,16 +29,37 @@ from geodet.models.zoo.mvit_vitdet import (
     cascade_mask_rcnn_mvitv2_l_vitdet,
     cascade_mask_rcnn_mvitv2_l_vitdet_lvis,
 )
+from geodet.models.zoo.projects import (
+    point_rend_mask_rcnn_r50_fpn,
+    point_rend_mask_rcnn_r50_fpn_cityscapes,
+    point_rend_mask_rcnn_r101_fpn,
+    point_rend_mask_rcnn_x101_fpn,
+    tridentnet_r50_c4,
+    tridentnet_r101_c4,
+)
+from geodet.models.zoo.published import PUBLISHED, PublishedCheckpoint
 from geodet.models.zoo.rcnn_fpn import (
+    cascade_mask_rcnn_r50_fpn,
+    fast_rcnn_r50_fpn,
     faster_rcnn_r50_fpn,
     faster_rcnn_r101_fpn,
+    faster_rcnn_x101_fpn,
+    keypoint_rcnn_r50_fpn,
+    keypoint_rcnn_r101_fpn,
+    keypoint_rcnn_x101_fpn,
     mask_rcnn_r18_fpn,
     mask_rcnn_r50_fpn,
+    mask_rcnn_r50_fpn_cityscapes,
+    mask_rcnn_r50_fpn_lvis,
     mask_rcnn_r101_fpn,
+    mask_rcnn_r101_fpn_lvis,
     mask_rcnn_x101_fpn,
+    mask_rcnn_x101_fpn_lvis,
+    rpn_r50_fpn,
 )
 from geodet.models.zoo.rcnn_one_map import (
     faster_rcnn_r50_c4,
+    faster_rcnn_r50_c4_voc,
     faster_rcnn_r50_dc5,
     faster_rcnn_r101_c4,
     faster_rcnn_r101_dc5,
@@ -38,12 +67,40 @@ from geodet.models.zoo.rcnn_one_map import (
     mask_rcnn_r50_dc5,
     mask_rcnn_r101_c4,
     mask_rcnn_r101_dc5,
+    rpn_r50_c4,
+)
+from geodet.models.zoo.rcnn_variants import (
+    cascade_mask_rcnn_x152_fpn_gn_dcn,
+    mask_rcnn_r50_fpn_dcn,
+    mask_rcnn_r50_fpn_gn,
+    mask_rcnn_r50_fpn_gn_scratch,
+    mask_rcnn_r50_fpn_lsj,
+    mask_rcnn_r50_fpn_syncbn,
+    mask_rcnn_r50_fpn_syncbn_scratch,
+    mask_rcnn_r101_fpn_lsj,
+    mask_rcnn_regnetx_4gf_fpn_lsj,
+    mask_rcnn_regnety_4gf_fpn_lsj,
+    panoptic_fpn_r101_dcn_cascade_gn,
+)
+from geodet.models.zoo.scenes import (
+    panoptic_fpn_r50,
+    panoptic_fpn_r101,
+    semantic_fpn_r50,
+    semantic_fpn_r101,
 )
 from geodet.models.zoo.swin import (
     cascade_mask_rcnn_swin_b,
     cascade_mask_rcnn_swin_b_lvis,
     cascade_mask_rcnn_swin_l,
     cascade_mask_rcnn_swin_l_lvis,
+)
+from geodet.models.zoo.torchvision import (
+    torchvision_faster_rcnn_r50_fpn,
+    torchvision_faster_rcnn_r50_fpn_v2,
+    torchvision_keypoint_rcnn_r50_fpn,
+    torchvision_mask_rcnn_r50_fpn,
+    torchvision_mask_rcnn_r50_fpn_v2,
+    torchvision_retinanet_r50_fpn,
 )
 from geodet.models.zoo.vitdet import (
     cascade_mask_rcnn_vitdet_b,
@@ -63,6 +120,8 @@ from geodet.models.zoo.vitdet_lvis import (
 )
 
 __all__ = [
+    "PUBLISHED",
+    "PublishedCheckpoint",
     "cascade_mask_rcnn_mvitv2_b",
     "cascade_mask_rcnn_mvitv2_b_vitdet",
     "cascade_mask_rcnn_mvitv2_b_vitdet_lvis",
@@ -74,6 +133,7 @@ __all__ = [
     "cascade_mask_rcnn_mvitv2_l_vitdet_lvis",
     "cascade_mask_rcnn_mvitv2_s",
     "cascade_mask_rcnn_mvitv2_t",
+    "cascade_mask_rcnn_r50_fpn",
     "cascade_mask_rcnn_swin_b",
     "cascade_mask_rcnn_swin_b_lvis",
     "cascade_mask_rcnn_swin_l",
@@ -84,20 +144,43 @@ __all__ = [
     "cascade_mask_rcnn_vitdet_h_lvis",
     "cascade_mask_rcnn_vitdet_l",
     "cascade_mask_rcnn_vitdet_l_lvis",
+    "cascade_mask_rcnn_x152_fpn_gn_dcn",
+    "default_cache",
+    "fast_rcnn_r50_fpn",
     "faster_rcnn_r50_c4",
+    "faster_rcnn_r50_c4_voc",
     "faster_rcnn_r50_dc5",
     "faster_rcnn_r50_fpn",
     "faster_rcnn_r101_c4",
     "faster_rcnn_r101_dc5",
     "faster_rcnn_r101_fpn",
+    "faster_rcnn_x101_fpn",
+    "fcos_r50_fpn",
+    "fetch",
+    "keypoint_rcnn_r50_fpn",
+    "keypoint_rcnn_r101_fpn",
+    "keypoint_rcnn_x101_fpn",
+    "load",
     "mask_rcnn_mvitv2_t",
     "mask_rcnn_r18_fpn",
     "mask_rcnn_r50_c4",
     "mask_rcnn_r50_dc5",
     "mask_rcnn_r50_fpn",
+    "mask_rcnn_r50_fpn_cityscapes",
+    "mask_rcnn_r50_fpn_dcn",
+    "mask_rcnn_r50_fpn_gn",
+    "mask_rcnn_r50_fpn_gn_scratch",
+    "mask_rcnn_r50_fpn_lsj",
+    "mask_rcnn_r50_fpn_lvis",
+    "mask_rcnn_r50_fpn_syncbn",
+    "mask_rcnn_r50_fpn_syncbn_scratch",
     "mask_rcnn_r101_c4",
     "mask_rcnn_r101_dc5",
     "mask_rcnn_r101_fpn",
+    "mask_rcnn_r101_fpn_lsj",
+    "mask_rcnn_r101_fpn_lvis",
+    "mask_rcnn_regnetx_4gf_fpn_lsj",
+    "mask_rcnn_regnety_4gf_fpn_lsj",
     "mask_rcnn_vitdet_b",
     "mask_rcnn_vitdet_b_lvis",
     "mask_rcnn_vitdet_h",
@@ -105,4 +188,26 @@ __all__ = [
     "mask_rcnn_vitdet_l",
     "mask_rcnn_vitdet_l_lvis",
     "mask_rcnn_x101_fpn",
+    "mask_rcnn_x101_fpn_lvis",
+    "panoptic_fpn_r50",
+    "panoptic_fpn_r101",
+    "panoptic_fpn_r101_dcn_cascade_gn",
+    "point_rend_mask_rcnn_r50_fpn",
+    "point_rend_mask_rcnn_r50_fpn_cityscapes",
+    "point_rend_mask_rcnn_r101_fpn",
+    "point_rend_mask_rcnn_x101_fpn",
+    "retinanet_r50_fpn",
+    "retinanet_r101_fpn",
+    "rpn_r50_c4",
+    "rpn_r50_fpn",
+    "semantic_fpn_r50",
+    "semantic_fpn_r101",
+    "torchvision_faster_rcnn_r50_fpn",
+    "torchvision_faster_rcnn_r50_fpn_v2",
+    "torchvision_keypoint_rcnn_r50_fpn",
+    "torchvision_mask_rcnn_r50_fpn",
+    "torchvision_mask_rcnn_r50_fpn_v2",
+    "torchvision_retinanet_r50_fpn",
+    "tridentnet_r50_c4",
+    "tridentnet_r101_c4",
 ]

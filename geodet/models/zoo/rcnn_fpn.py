@@ -1,209 +1,183 @@
-"""Named sizes: every number that makes a model, written where its name is.
+"""Two-stage detectors on ResNets and ResNeXts with a pyramid."""
 
-All of them have 3 channels in and weights drawn at random: their first two stages and all batch
-norms are frozen, so load pretrained weights before training. To train from scratch, use the
-families in `geodet.models.detectors` with a trainable norm and `freeze_at=0`.
-"""
-
-from geodet.models.detectors import RCNN, faster_rcnn_fpn, mask_rcnn_fpn
-from geodet.models.layers import FrozenBatchNorm2d
-from geodet.models.preprocess import Preprocess
+from geodet.models.detectors import (
+    RCNN,
+    ProposalNetwork,
+    cascade_mask_rcnn_fpn,
+    fast_rcnn_fpn,
+    faster_rcnn_fpn,
+    keypoint_rcnn_fpn,
+    mask_rcnn_fpn,
+    rpn_fpn,
+)
+from geodet.models.zoo.pixels import imagenet_pixels, msra_pixels, resnext_pixels
 
 __all__ = [
+    "cascade_mask_rcnn_r50_fpn",
+    "fast_rcnn_r50_fpn",
     "faster_rcnn_r50_fpn",
     "faster_rcnn_r101_fpn",
+    "faster_rcnn_x101_fpn",
+    "keypoint_rcnn_r50_fpn",
+    "keypoint_rcnn_r101_fpn",
+    "keypoint_rcnn_x101_fpn",
     "mask_rcnn_r18_fpn",
     "mask_rcnn_r50_fpn",
+    "mask_rcnn_r50_fpn_cityscapes",
+    "mask_rcnn_r50_fpn_lvis",
     "mask_rcnn_r101_fpn",
+    "mask_rcnn_r101_fpn_lvis",
     "mask_rcnn_x101_fpn",
+    "mask_rcnn_x101_fpn_lvis",
+    "rpn_r50_fpn",
 ]
 
 
 def faster_rcnn_r50_fpn(*, num_classes: int = 80) -> RCNN:
-    """Faster R-CNN, ResNet-50, as Detectron2's `faster_rcnn_R_50_FPN`."""
+    """Faster R-CNN, ResNet-50."""
     return faster_rcnn_fpn(
-        num_classes=num_classes,
-        preprocess=Preprocess(
-            channel_order="bgr",
-            mean=(103.53, 116.28, 123.675),
-            std=(1.0, 1.0, 1.0),
-            size_divisor=32,
-        ),
-        depth=50,
-        width=64,
-        groups=1,
-        width_per_group=64,
-        stride_in_1x1=True,
-        norm=FrozenBatchNorm2d,
-        freeze_at=2,
-        fpn_channels=256,
-        anchor_sizes=(32, 64, 128, 256, 512),
-        aspect_ratios=(0.5, 1.0, 2.0),
-        rpn_samples=256,
-        train_proposals=(2000, 1000),
-        test_proposals=(1000, 1000),
-        box_samples=512,
-        box_features=(1024, 1024),
-        score_threshold=0.05,
-        nms_threshold=0.5,
-        max_detections=100,
+        num_classes=num_classes, preprocess=msra_pixels(), depth=50, stride_in_1x1=True
     )
 
 
 def faster_rcnn_r101_fpn(*, num_classes: int = 80) -> RCNN:
-    """Faster R-CNN, ResNet-101, as Detectron2's `faster_rcnn_R_101_FPN`."""
+    """Faster R-CNN, ResNet-101."""
+    return faster_rcnn_fpn(
+        num_classes=num_classes, preprocess=msra_pixels(), depth=101, stride_in_1x1=True
+    )
+
+
+def faster_rcnn_x101_fpn(*, num_classes: int = 80) -> RCNN:
+    """Faster R-CNN, ResNeXt-101 of 32 groups of 8 channels."""
     return faster_rcnn_fpn(
         num_classes=num_classes,
-        preprocess=Preprocess(
-            channel_order="bgr",
-            mean=(103.53, 116.28, 123.675),
-            std=(1.0, 1.0, 1.0),
-            size_divisor=32,
-        ),
+        preprocess=resnext_pixels(),
         depth=101,
-        width=64,
-        groups=1,
-        width_per_group=64,
-        stride_in_1x1=True,
-        norm=FrozenBatchNorm2d,
-        freeze_at=2,
-        fpn_channels=256,
-        anchor_sizes=(32, 64, 128, 256, 512),
-        aspect_ratios=(0.5, 1.0, 2.0),
-        rpn_samples=256,
-        train_proposals=(2000, 1000),
-        test_proposals=(1000, 1000),
-        box_samples=512,
-        box_features=(1024, 1024),
-        score_threshold=0.05,
-        nms_threshold=0.5,
-        max_detections=100,
+        groups=32,
+        width_per_group=8,
+        stride_in_1x1=False,
     )
 
 
 def mask_rcnn_r18_fpn(*, num_classes: int = 80) -> RCNN:
-    """Mask R-CNN, ResNet-18 in the layout of torchvision's ImageNet weights."""
+    """Mask R-CNN, ResNet-18 in the layout of torchvision's ImageNet weights; not published."""
     return mask_rcnn_fpn(
-        num_classes=num_classes,
-        preprocess=Preprocess(
-            channel_order="rgb",
-            mean=(123.675, 116.28, 103.53),
-            std=(58.395, 57.12, 57.375),
-            size_divisor=32,
-        ),
-        depth=18,
-        width=64,
-        groups=1,
-        width_per_group=64,
-        stride_in_1x1=False,
-        norm=FrozenBatchNorm2d,
-        freeze_at=2,
-        fpn_channels=256,
-        anchor_sizes=(32, 64, 128, 256, 512),
-        aspect_ratios=(0.5, 1.0, 2.0),
-        rpn_samples=256,
-        train_proposals=(2000, 1000),
-        test_proposals=(1000, 1000),
-        box_samples=512,
-        box_features=(1024, 1024),
-        mask_convs=(256, 256, 256, 256),
-        score_threshold=0.05,
-        nms_threshold=0.5,
-        max_detections=100,
+        num_classes=num_classes, preprocess=imagenet_pixels(), depth=18, stride_in_1x1=False
     )
 
 
 def mask_rcnn_r50_fpn(*, num_classes: int = 80) -> RCNN:
-    """Mask R-CNN, ResNet-50, as Detectron2's `mask_rcnn_R_50_FPN`."""
+    """Mask R-CNN, ResNet-50."""
     return mask_rcnn_fpn(
-        num_classes=num_classes,
-        preprocess=Preprocess(
-            channel_order="bgr",
-            mean=(103.53, 116.28, 123.675),
-            std=(1.0, 1.0, 1.0),
-            size_divisor=32,
-        ),
-        depth=50,
-        width=64,
-        groups=1,
-        width_per_group=64,
-        stride_in_1x1=True,
-        norm=FrozenBatchNorm2d,
-        freeze_at=2,
-        fpn_channels=256,
-        anchor_sizes=(32, 64, 128, 256, 512),
-        aspect_ratios=(0.5, 1.0, 2.0),
-        rpn_samples=256,
-        train_proposals=(2000, 1000),
-        test_proposals=(1000, 1000),
-        box_samples=512,
-        box_features=(1024, 1024),
-        mask_convs=(256, 256, 256, 256),
-        score_threshold=0.05,
-        nms_threshold=0.5,
-        max_detections=100,
+        num_classes=num_classes, preprocess=msra_pixels(), depth=50, stride_in_1x1=True
     )
 
 
 def mask_rcnn_r101_fpn(*, num_classes: int = 80) -> RCNN:
-    """Mask R-CNN, ResNet-101, as Detectron2's `mask_rcnn_R_101_FPN`."""
+    """Mask R-CNN, ResNet-101."""
     return mask_rcnn_fpn(
-        num_classes=num_classes,
-        preprocess=Preprocess(
-            channel_order="bgr",
-            mean=(103.53, 116.28, 123.675),
-            std=(1.0, 1.0, 1.0),
-            size_divisor=32,
-        ),
-        depth=101,
-        width=64,
-        groups=1,
-        width_per_group=64,
-        stride_in_1x1=True,
-        norm=FrozenBatchNorm2d,
-        freeze_at=2,
-        fpn_channels=256,
-        anchor_sizes=(32, 64, 128, 256, 512),
-        aspect_ratios=(0.5, 1.0, 2.0),
-        rpn_samples=256,
-        train_proposals=(2000, 1000),
-        test_proposals=(1000, 1000),
-        box_samples=512,
-        box_features=(1024, 1024),
-        mask_convs=(256, 256, 256, 256),
-        score_threshold=0.05,
-        nms_threshold=0.5,
-        max_detections=100,
+        num_classes=num_classes, preprocess=msra_pixels(), depth=101, stride_in_1x1=True
     )
 
 
 def mask_rcnn_x101_fpn(*, num_classes: int = 80) -> RCNN:
-    """Mask R-CNN, ResNeXt-101 32x8d, as Detectron2's `mask_rcnn_X_101_32x8d_FPN`."""
+    """Mask R-CNN, ResNeXt-101 of 32 groups of 8 channels."""
     return mask_rcnn_fpn(
         num_classes=num_classes,
-        preprocess=Preprocess(
-            channel_order="bgr",
-            mean=(103.53, 116.28, 123.675),
-            std=(57.375, 57.12, 58.395),
-            size_divisor=32,
-        ),
+        preprocess=resnext_pixels(),
         depth=101,
-        width=64,
         groups=32,
         width_per_group=8,
         stride_in_1x1=False,
-        norm=FrozenBatchNorm2d,
-        freeze_at=2,
-        fpn_channels=256,
-        anchor_sizes=(32, 64, 128, 256, 512),
-        aspect_ratios=(0.5, 1.0, 2.0),
-        rpn_samples=256,
-        train_proposals=(2000, 1000),
-        test_proposals=(1000, 1000),
-        box_samples=512,
-        box_features=(1024, 1024),
-        mask_convs=(256, 256, 256, 256),
-        score_threshold=0.05,
-        nms_threshold=0.5,
-        max_detections=100,
+    )
+
+
+def keypoint_rcnn_r50_fpn(*, num_classes: int = 1) -> RCNN:
+    """Keypoint R-CNN, ResNet-50, the 17 points of a person."""
+    return keypoint_rcnn_fpn(
+        num_classes=num_classes, preprocess=msra_pixels(), depth=50, stride_in_1x1=True
+    )
+
+
+def keypoint_rcnn_r101_fpn(*, num_classes: int = 1) -> RCNN:
+    """Keypoint R-CNN, ResNet-101, the 17 points of a person."""
+    return keypoint_rcnn_fpn(
+        num_classes=num_classes, preprocess=msra_pixels(), depth=101, stride_in_1x1=True
+    )
+
+
+def keypoint_rcnn_x101_fpn(*, num_classes: int = 1) -> RCNN:
+    """Keypoint R-CNN, ResNeXt-101 of 32 groups of 8 channels, the 17 points of a person."""
+    return keypoint_rcnn_fpn(
+        num_classes=num_classes,
+        preprocess=resnext_pixels(),
+        depth=101,
+        groups=32,
+        width_per_group=8,
+        stride_in_1x1=False,
+    )
+
+
+def cascade_mask_rcnn_r50_fpn(*, num_classes: int = 80) -> RCNN:
+    """Cascade Mask R-CNN, ResNet-50."""
+    return cascade_mask_rcnn_fpn(
+        num_classes=num_classes, preprocess=msra_pixels(), depth=50, stride_in_1x1=True
+    )
+
+
+def rpn_r50_fpn() -> ProposalNetwork:
+    """Proposals alone, ResNet-50: 2000 of an image."""
+    return rpn_fpn(preprocess=msra_pixels(), depth=50, test_proposals=(1000, 2000))
+
+
+def fast_rcnn_r50_fpn(*, num_classes: int = 80) -> RCNN:
+    """Fast R-CNN, ResNet-50: from proposals that come with the images."""
+    return fast_rcnn_fpn(num_classes=num_classes, preprocess=msra_pixels(), depth=50)
+
+
+def mask_rcnn_r50_fpn_cityscapes(*, num_classes: int = 8) -> RCNN:
+    """Mask R-CNN, ResNet-50, images of Cityscapes at their full size."""
+    return mask_rcnn_fpn(
+        num_classes=num_classes,
+        preprocess=msra_pixels(short_edge=1024, max_long_edge=2048),
+        depth=50,
+        stride_in_1x1=True,
+    )
+
+
+def mask_rcnn_r50_fpn_lvis(*, num_classes: int = 1230) -> RCNN:
+    """Mask R-CNN, ResNet-50, the classes of LVIS 0.5: 300 detections down to 0.0001."""
+    return mask_rcnn_fpn(
+        num_classes=num_classes,
+        preprocess=msra_pixels(),
+        depth=50,
+        stride_in_1x1=True,
+        score_threshold=0.0001,
+        max_detections=300,
+    )
+
+
+def mask_rcnn_r101_fpn_lvis(*, num_classes: int = 1230) -> RCNN:
+    """Mask R-CNN, ResNet-101, the classes of LVIS 0.5: 300 detections down to 0.0001."""
+    return mask_rcnn_fpn(
+        num_classes=num_classes,
+        preprocess=msra_pixels(),
+        depth=101,
+        stride_in_1x1=True,
+        score_threshold=0.0001,
+        max_detections=300,
+    )
+
+
+def mask_rcnn_x101_fpn_lvis(*, num_classes: int = 1230) -> RCNN:
+    """Mask R-CNN, ResNeXt-101, the classes of LVIS 0.5: 300 detections down to 0.0001."""
+    return mask_rcnn_fpn(
+        num_classes=num_classes,
+        preprocess=resnext_pixels(),
+        depth=101,
+        groups=32,
+        width_per_group=8,
+        stride_in_1x1=False,
+        score_threshold=0.0001,
+        max_detections=300,
     )

@@ -1,17 +1,19 @@
-"""Named sizes on one map of stride 16: C4 and DC5."""
+"""Two-stage detectors on one map of stride 16: C4 and DC5."""
 
 from geodet.models.detectors import (
     RCNN,
+    ProposalNetwork,
     faster_rcnn_c4,
     faster_rcnn_dc5,
     mask_rcnn_c4,
     mask_rcnn_dc5,
 )
-from geodet.models.layers import FrozenBatchNorm2d
-from geodet.models.preprocess import Preprocess
+from geodet.models.detectors.one_map_parts import one_map_rpn, resnet_c4
+from geodet.models.zoo.pixels import msra_pixels
 
 __all__ = [
     "faster_rcnn_r50_c4",
+    "faster_rcnn_r50_c4_voc",
     "faster_rcnn_r50_dc5",
     "faster_rcnn_r101_c4",
     "faster_rcnn_r101_dc5",
@@ -19,244 +21,66 @@ __all__ = [
     "mask_rcnn_r50_dc5",
     "mask_rcnn_r101_c4",
     "mask_rcnn_r101_dc5",
+    "rpn_r50_c4",
 ]
 
 
 def faster_rcnn_r50_c4(*, num_classes: int = 80) -> RCNN:
-    """Faster R-CNN, ResNet-50, as Detectron2's `faster_rcnn_R_50_C4`."""
-    return faster_rcnn_c4(
-        num_classes=num_classes,
-        preprocess=Preprocess(
-            channel_order="bgr",
-            mean=(103.53, 116.28, 123.675),
-            std=(1.0, 1.0, 1.0),
-            size_divisor=1,
-            short_edge=800,
-            max_long_edge=1333,
-        ),
-        depth=50,
-        width=64,
-        stride_in_1x1=True,
-        norm=FrozenBatchNorm2d,
-        freeze_at=2,
-        anchor_sizes=(32, 64, 128, 256, 512),
-        aspect_ratios=(0.5, 1.0, 2.0),
-        rpn_samples=256,
-        train_proposals=(12000, 2000),
-        test_proposals=(6000, 1000),
-        box_samples=512,
-        score_threshold=0.05,
-        nms_threshold=0.5,
-        max_detections=100,
-    )
+    """Faster R-CNN on res4 of a ResNet-50, with res5 as the head of every region."""
+    return faster_rcnn_c4(num_classes=num_classes, preprocess=msra_pixels(size_divisor=1), depth=50)
 
 
 def faster_rcnn_r101_c4(*, num_classes: int = 80) -> RCNN:
-    """Faster R-CNN, ResNet-101, as Detectron2's `faster_rcnn_R_101_C4`."""
+    """Faster R-CNN on res4 of a ResNet-101, with res5 as the head of every region."""
     return faster_rcnn_c4(
-        num_classes=num_classes,
-        preprocess=Preprocess(
-            channel_order="bgr",
-            mean=(103.53, 116.28, 123.675),
-            std=(1.0, 1.0, 1.0),
-            size_divisor=1,
-            short_edge=800,
-            max_long_edge=1333,
-        ),
-        depth=101,
-        width=64,
-        stride_in_1x1=True,
-        norm=FrozenBatchNorm2d,
-        freeze_at=2,
-        anchor_sizes=(32, 64, 128, 256, 512),
-        aspect_ratios=(0.5, 1.0, 2.0),
-        rpn_samples=256,
-        train_proposals=(12000, 2000),
-        test_proposals=(6000, 1000),
-        box_samples=512,
-        score_threshold=0.05,
-        nms_threshold=0.5,
-        max_detections=100,
+        num_classes=num_classes, preprocess=msra_pixels(size_divisor=1), depth=101
     )
+
+
+def faster_rcnn_r50_c4_voc(*, num_classes: int = 20) -> RCNN:
+    """Faster R-CNN on res4 of a ResNet-50, the classes of Pascal VOC."""
+    return faster_rcnn_c4(num_classes=num_classes, preprocess=msra_pixels(size_divisor=1), depth=50)
 
 
 def mask_rcnn_r50_c4(*, num_classes: int = 80) -> RCNN:
-    """Mask R-CNN, ResNet-50, as Detectron2's `mask_rcnn_R_50_C4`."""
-    return mask_rcnn_c4(
-        num_classes=num_classes,
-        preprocess=Preprocess(
-            channel_order="bgr",
-            mean=(103.53, 116.28, 123.675),
-            std=(1.0, 1.0, 1.0),
-            size_divisor=1,
-            short_edge=800,
-            max_long_edge=1333,
-        ),
-        depth=50,
-        width=64,
-        stride_in_1x1=True,
-        norm=FrozenBatchNorm2d,
-        freeze_at=2,
-        anchor_sizes=(32, 64, 128, 256, 512),
-        aspect_ratios=(0.5, 1.0, 2.0),
-        rpn_samples=256,
-        train_proposals=(12000, 2000),
-        test_proposals=(6000, 1000),
-        box_samples=512,
-        mask_channels=256,
-        score_threshold=0.05,
-        nms_threshold=0.5,
-        max_detections=100,
-    )
+    """Mask R-CNN on res4 of a ResNet-50; both heads share res5."""
+    return mask_rcnn_c4(num_classes=num_classes, preprocess=msra_pixels(size_divisor=1), depth=50)
 
 
 def mask_rcnn_r101_c4(*, num_classes: int = 80) -> RCNN:
-    """Mask R-CNN, ResNet-101, as Detectron2's `mask_rcnn_R_101_C4`."""
-    return mask_rcnn_c4(
-        num_classes=num_classes,
-        preprocess=Preprocess(
-            channel_order="bgr",
-            mean=(103.53, 116.28, 123.675),
-            std=(1.0, 1.0, 1.0),
-            size_divisor=1,
-            short_edge=800,
-            max_long_edge=1333,
-        ),
-        depth=101,
-        width=64,
-        stride_in_1x1=True,
-        norm=FrozenBatchNorm2d,
-        freeze_at=2,
-        anchor_sizes=(32, 64, 128, 256, 512),
-        aspect_ratios=(0.5, 1.0, 2.0),
-        rpn_samples=256,
-        train_proposals=(12000, 2000),
-        test_proposals=(6000, 1000),
-        box_samples=512,
-        mask_channels=256,
-        score_threshold=0.05,
-        nms_threshold=0.5,
-        max_detections=100,
-    )
+    """Mask R-CNN on res4 of a ResNet-101; both heads share res5."""
+    return mask_rcnn_c4(num_classes=num_classes, preprocess=msra_pixels(size_divisor=1), depth=101)
 
 
 def faster_rcnn_r50_dc5(*, num_classes: int = 80) -> RCNN:
-    """Faster R-CNN, ResNet-50, as Detectron2's `faster_rcnn_R_50_DC5`."""
+    """Faster R-CNN on the dilated res5 of a ResNet-50."""
     return faster_rcnn_dc5(
-        num_classes=num_classes,
-        preprocess=Preprocess(
-            channel_order="bgr",
-            mean=(103.53, 116.28, 123.675),
-            std=(1.0, 1.0, 1.0),
-            size_divisor=1,
-            short_edge=800,
-            max_long_edge=1333,
-        ),
-        depth=50,
-        width=64,
-        stride_in_1x1=True,
-        norm=FrozenBatchNorm2d,
-        freeze_at=2,
-        anchor_sizes=(32, 64, 128, 256, 512),
-        aspect_ratios=(0.5, 1.0, 2.0),
-        rpn_samples=256,
-        train_proposals=(12000, 2000),
-        test_proposals=(6000, 1000),
-        box_samples=512,
-        box_features=(1024, 1024),
-        score_threshold=0.05,
-        nms_threshold=0.5,
-        max_detections=100,
+        num_classes=num_classes, preprocess=msra_pixels(size_divisor=1), depth=50
     )
 
 
 def faster_rcnn_r101_dc5(*, num_classes: int = 80) -> RCNN:
-    """Faster R-CNN, ResNet-101, as Detectron2's `faster_rcnn_R_101_DC5`."""
+    """Faster R-CNN on the dilated res5 of a ResNet-101."""
     return faster_rcnn_dc5(
-        num_classes=num_classes,
-        preprocess=Preprocess(
-            channel_order="bgr",
-            mean=(103.53, 116.28, 123.675),
-            std=(1.0, 1.0, 1.0),
-            size_divisor=1,
-            short_edge=800,
-            max_long_edge=1333,
-        ),
-        depth=101,
-        width=64,
-        stride_in_1x1=True,
-        norm=FrozenBatchNorm2d,
-        freeze_at=2,
-        anchor_sizes=(32, 64, 128, 256, 512),
-        aspect_ratios=(0.5, 1.0, 2.0),
-        rpn_samples=256,
-        train_proposals=(12000, 2000),
-        test_proposals=(6000, 1000),
-        box_samples=512,
-        box_features=(1024, 1024),
-        score_threshold=0.05,
-        nms_threshold=0.5,
-        max_detections=100,
+        num_classes=num_classes, preprocess=msra_pixels(size_divisor=1), depth=101
     )
 
 
 def mask_rcnn_r50_dc5(*, num_classes: int = 80) -> RCNN:
-    """Mask R-CNN, ResNet-50, as Detectron2's `mask_rcnn_R_50_DC5`."""
-    return mask_rcnn_dc5(
-        num_classes=num_classes,
-        preprocess=Preprocess(
-            channel_order="bgr",
-            mean=(103.53, 116.28, 123.675),
-            std=(1.0, 1.0, 1.0),
-            size_divisor=1,
-            short_edge=800,
-            max_long_edge=1333,
-        ),
-        depth=50,
-        width=64,
-        stride_in_1x1=True,
-        norm=FrozenBatchNorm2d,
-        freeze_at=2,
-        anchor_sizes=(32, 64, 128, 256, 512),
-        aspect_ratios=(0.5, 1.0, 2.0),
-        rpn_samples=256,
-        train_proposals=(12000, 2000),
-        test_proposals=(6000, 1000),
-        box_samples=512,
-        box_features=(1024, 1024),
-        mask_convs=(256, 256, 256, 256),
-        score_threshold=0.05,
-        nms_threshold=0.5,
-        max_detections=100,
-    )
+    """Mask R-CNN on the dilated res5 of a ResNet-50."""
+    return mask_rcnn_dc5(num_classes=num_classes, preprocess=msra_pixels(size_divisor=1), depth=50)
 
 
 def mask_rcnn_r101_dc5(*, num_classes: int = 80) -> RCNN:
-    """Mask R-CNN, ResNet-101, as Detectron2's `mask_rcnn_R_101_DC5`."""
-    return mask_rcnn_dc5(
-        num_classes=num_classes,
-        preprocess=Preprocess(
-            channel_order="bgr",
-            mean=(103.53, 116.28, 123.675),
-            std=(1.0, 1.0, 1.0),
-            size_divisor=1,
-            short_edge=800,
-            max_long_edge=1333,
-        ),
-        depth=101,
-        width=64,
-        stride_in_1x1=True,
-        norm=FrozenBatchNorm2d,
-        freeze_at=2,
-        anchor_sizes=(32, 64, 128, 256, 512),
-        aspect_ratios=(0.5, 1.0, 2.0),
-        rpn_samples=256,
-        train_proposals=(12000, 2000),
-        test_proposals=(6000, 1000),
-        box_samples=512,
-        box_features=(1024, 1024),
-        mask_convs=(256, 256, 256, 256),
-        score_threshold=0.05,
-        nms_threshold=0.5,
-        max_detections=100,
+    """Mask R-CNN on the dilated res5 of a ResNet-101."""
+    return mask_rcnn_dc5(num_classes=num_classes, preprocess=msra_pixels(size_divisor=1), depth=101)
+
+
+def rpn_r50_c4() -> ProposalNetwork:
+    """Proposals alone from res4 of a ResNet-50: 2000 of an image."""
+    backbone = resnet_c4(depth=50)
+    return ProposalNetwork(
+        preprocess=msra_pixels(size_divisor=1),
+        backbone=backbone,
+        proposals=one_map_rpn(backbone, test_proposals=(12000, 2000)),
     )

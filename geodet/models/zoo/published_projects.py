@@ -1,0 +1,70 @@
+"""Published checkpoints of Detectron2's projects."""
+
+from geodet.models.zoo.projects import (
+    point_rend_mask_rcnn_r50_fpn,
+    point_rend_mask_rcnn_r50_fpn_cityscapes,
+    point_rend_mask_rcnn_r101_fpn,
+    point_rend_mask_rcnn_x101_fpn,
+    tridentnet_r50_c4,
+    tridentnet_r101_c4,
+)
+from geodet.models.zoo.published_table import PublishedCheckpoint, published
+
+__all__ = ["PROJECTS"]
+
+PROJECTS: tuple[PublishedCheckpoint, ...] = (
+    *published(
+        "COCO 2017",
+        "PointRend/InstanceSegmentation",
+        ("mask_ap",),
+        (
+            (
+                point_rend_mask_rcnn_r50_fpn,
+                "1x",
+                "pointrend_rcnn_R_50_FPN_1x_coco/164254221/736f5a",
+                36.2,
+            ),
+            (
+                point_rend_mask_rcnn_r50_fpn,
+                "3x",
+                "pointrend_rcnn_R_50_FPN_3x_coco/164955410/edd263",
+                38.3,
+            ),
+            (
+                point_rend_mask_rcnn_r101_fpn,
+                "3x",
+                "pointrend_rcnn_R_101_FPN_3x_coco/28119983/3f4d2a",
+                40.1,
+            ),
+            (
+                point_rend_mask_rcnn_x101_fpn,
+                "3x",
+                "pointrend_rcnn_X_101_32x8d_FPN_3x_coco/28119989/ba17b9",
+                41.1,
+            ),
+        ),
+    ),
+    *published(
+        "Cityscapes",
+        "PointRend/InstanceSegmentation",
+        ("mask_ap",),
+        (
+            (
+                point_rend_mask_rcnn_r50_fpn_cityscapes,
+                "1x",
+                "pointrend_rcnn_R_50_FPN_1x_cityscapes/164255101/115bfb",
+                35.9,
+            ),
+        ),
+    ),
+    *published(
+        "COCO 2017",
+        "TridentNet",
+        ("box_ap",),
+        (
+            (tridentnet_r50_c4, "1x", "tridentnet_fast_R_50_C4_1x/148572687/756cda", 38.0),
+            (tridentnet_r50_c4, "3x", "tridentnet_fast_R_50_C4_3x/148572287/e1027c", 40.6),
+            (tridentnet_r101_c4, "3x", "tridentnet_fast_R_101_C4_3x/148572198/164568", 43.6),
+        ),
+    ),
+)
