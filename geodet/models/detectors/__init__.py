@@ -44,6 +44,7 @@ from geodet.models.detectors.panoptic_merging import PanopticMerging
 from geodet.models.detectors.point_rend_families import (
     fpn_point_rend_head,
     point_rend_mask_rcnn_fpn,
+    point_rend_semantic_fpn,
 )
 from geodet.models.detectors.proposal_families import fast_rcnn_fpn, rpn_fpn
 from geodet.models.detectors.proposal_network import ProposalNetwork
@@ -121,6 +122,7 @@ __all__ = [
     "one_map_rpn",
     "panoptic_fpn",
     "point_rend_mask_rcnn_fpn",
+    "point_rend_semantic_fpn",
     "proposals_from_instances",
     "pyramid_cascade_mask_rcnn",
     "pyramid_mask_rcnn",

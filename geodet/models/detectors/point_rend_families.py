@@ -14,12 +14,20 @@ from geodet.models.detectors.fpn_parts import (
     resnet_fpn,
 )
 from geodet.models.detectors.rcnn import RCNN
+from geodet.models.detectors.scene_families import fpn_semantic_head
+from geodet.models.detectors.semantic_segmentor import SemanticSegmentor
 from geodet.models.features import Backbone
-from geodet.models.heads import CoarseMaskHead, PointHead, PointPooler, PointRendMaskHead
-from geodet.models.layers import FrozenBatchNorm2d, NormFactory
+from geodet.models.heads import (
+    CoarseMaskHead,
+    PointHead,
+    PointPooler,
+    PointRendMaskHead,
+    PointRendSemanticHead,
+)
+from geodet.models.layers import FrozenBatchNorm2d, NormFactory, group_norm
 from geodet.models.preprocess import Preprocess
 
-__all__ = ["fpn_point_rend_head", "point_rend_mask_rcnn_fpn"]
+__all__ = ["fpn_point_rend_head", "point_rend_mask_rcnn_fpn", "point_rend_semantic_fpn"]
 
 
 def fpn_point_rend_head(
@@ -163,6 +171,62 @@ def point_rend_mask_rcnn_fpn(
             coarse_channels=coarse_channels,
             coarse_features=coarse_features,
             point_channels=point_channels,
+            train_points=train_points,
+            subdivision_steps=subdivision_steps,
+            subdivision_points=subdivision_points,
+        ),
+    )
+
+
+def point_rend_semantic_fpn(
+    *,
+    num_classes: int,
+    preprocess: Preprocess | None = None,
+    depth: int = 50,
+    width: int = 64,
+    groups: int = 1,
+    width_per_group: int = 64,
+    stride_in_1x1: bool | None = None,
+    norm: NormFactory = FrozenBatchNorm2d,
+    freeze_at: int = 0,
+    fpn_channels: int = 256,
+    head_channels: int = 128,
+    head_norm: NormFactory | None = group_norm(),  # noqa: B008 (a factory without state)
+    loss_weight: float = 1.0,
+    levels: Sequence[str] = ("p2",),
+    point_channels: Sequence[int] = (256, 256, 256),
+    train_points: int = 1024,
+    subdivision_steps: int = 2,
+    subdivision_points: int = 8192,
+) -> SemanticSegmentor:
+    """Semantic FPN with PointRend: scores of every pixel; arguments as in `semantic_fpn` and
+    `PointRendSemanticHead`, levels those that the point head reads.
+    """
+    backbone = resnet_fpn(
+        depth=depth,
+        width=width,
+        groups=groups,
+        width_per_group=width_per_group,
+        stride_in_1x1=stride_in_1x1,
+        norm=norm,
+        freeze_at=freeze_at,
+        fpn_channels=fpn_channels,
+    )
+    return SemanticSegmentor(
+        preprocess=caffe_preprocess() if preprocess is None else preprocess,
+        backbone=backbone,
+        head=PointRendSemanticHead(
+            coarse_head=fpn_semantic_head(
+                backbone,
+                num_classes=num_classes,
+                channels=head_channels,
+                norm=head_norm,
+                loss_weight=loss_weight,
+            ),
+            point_head=PointHead(
+                fpn_channels * len(levels), num_classes=num_classes, channels=point_channels
+            ),
+            specs={name: backbone.feature_specs[name] for name in levels},
             train_points=train_points,
             subdivision_steps=subdivision_steps,
             subdivision_points=subdivision_points,

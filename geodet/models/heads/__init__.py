@@ -18,6 +18,7 @@ from geodet.models.heads.roi_sampling import RoiSampler, SampledRois, rois_from_
 from geodet.models.heads.rpn import RPN, ProposalBudget, RPNHead, RPNOutput
 from geodet.models.heads.semantic import SemanticHead
 from geodet.models.heads.semantic_fpn import SemanticFPNHead
+from geodet.models.heads.semantic_point_rend import PointRendSemanticHead
 from geodet.models.heads.stages import (
     BoxDetections,
     FirstStage,
@@ -45,6 +46,7 @@ __all__ = [
     "PointHead",
     "PointPooler",
     "PointRendMaskHead",
+    "PointRendSemanticHead",
     "ProposalBudget",
     "Proposals",
     "RPNHead",

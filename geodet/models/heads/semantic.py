@@ -71,8 +71,14 @@ class SemanticHead(nn.Module, ABC):
             "semantic": a scalar.
         Empty: without a pixel that counts the loss is 0, with gradients of 0.
         """
-        logits = enlarge(self(features), self.stride)[..., : labels.shape[1], : labels.shape[2]]
-        return {"semantic": self.loss(logits, labels, weights) * self.loss_weight}
+        return self.losses_of(self(features), labels, weights)
+
+    def losses_of(
+        self, logits: Tensor, labels: Tensor, weights: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """As `losses`, from the logits that `forward` gave."""
+        pixels = enlarge(logits, self.stride)[..., : labels.shape[1], : labels.shape[2]]
+        return {"semantic": self.loss(pixels, labels, weights) * self.loss_weight}
 
 
 def enlarge(cells: Tensor, stride: int) -> Tensor:

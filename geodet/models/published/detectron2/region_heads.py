@@ -4,7 +4,13 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from geodet.models.heads import CascadeBoxHead, CoarseMaskHead, KeypointHead, PointHead
+from geodet.models.heads import (
+    CascadeBoxHead,
+    CoarseMaskHead,
+    KeypointHead,
+    PointHead,
+    PointRendSemanticHead,
+)
 from geodet.models.published.names import Rule
 
 __all__ = ["REGION_HEADS"]
@@ -34,9 +40,14 @@ def _point_head(head: PointHead) -> dict[str, str]:
     return {f"fcs.{i}": f"fc{i + 1}" for i in range(len(head.fcs))}
 
 
+def _semantic_point_rend(_: PointRendSemanticHead) -> dict[str, str]:
+    return {"coarse_head": "coarse_sem_seg_head"}
+
+
 REGION_HEADS: Mapping[type[nn.Module], Rule] = {
     CascadeBoxHead: _cascade,
     KeypointHead: _keypoint_head,
     CoarseMaskHead: _coarse_masks,
     PointHead: _point_head,
+    PointRendSemanticHead: _semantic_point_rend,
 }
