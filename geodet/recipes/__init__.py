@@ -14,6 +14,7 @@ from geodet.recipes.heads import (
     SemanticHeadRecipe,
 )
 from geodet.recipes.models import (
+    BackboneRecipe,
     FasterRcnnRecipe,
     FcosRecipe,
     KeypointRcnnRecipe,
@@ -36,9 +37,11 @@ from geodet.recipes.saved_model import (
 from geodet.recipes.scoring import ScoreReport, build_predictor, check_same_classes, score
 from geodet.recipes.text import from_text, to_text
 from geodet.recipes.train_recipe import BuiltTraining, TrainRecipe
+from geodet.recipes.transformer_backbones import MvitFpnRecipe, SwinFpnRecipe, VitDetRecipe
 
 __all__ = [
     "AdamW",
+    "BackboneRecipe",
     "BoxHeadRecipe",
     "BuiltTraining",
     "CocoRecipe",
@@ -54,6 +57,7 @@ __all__ = [
     "MaskRcnnRecipe",
     "ModelRecipe",
     "MultiStep",
+    "MvitFpnRecipe",
     "Output",
     "PanopticFpnRecipe",
     "PointRendRecipe",
@@ -67,7 +71,9 @@ __all__ = [
     "SemanticHeadRecipe",
     "Sgd",
     "ShapesRecipe",
+    "SwinFpnRecipe",
     "TrainRecipe",
+    "VitDetRecipe",
     "apply_overrides",
     "build_predictor",
     "build_trained",

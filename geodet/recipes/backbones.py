@@ -26,11 +26,14 @@ class PreprocessRecipe:
         channel_order: what the network takes; images are stored as RGB.
         mean: per channel in that order, in units of 0..255.
         std: likewise.
+        square_side: every batch is padded to a square of this side, as ViTDet is trained; images
+            must be resized to fit. None pads as far as a batch needs.
     """
 
     channel_order: Literal["rgb", "bgr"] = "rgb"
     mean: tuple[float, ...] = (123.675, 116.28, 103.53)
     std: tuple[float, ...] = (58.395, 57.12, 57.375)
+    square_side: int | None = attrs.field(default=None, validator=whole(optional=True))
 
     def build(self, facts: DataFacts, *, size_divisor: int = 32) -> Preprocess:
         """Return the module, which resizes for prediction as the data say."""
@@ -39,6 +42,7 @@ class PreprocessRecipe:
             mean=self.mean,
             std=self.std,
             size_divisor=size_divisor,
+            square_side=self.square_side,
             short_edge=facts.short_edge,
             max_long_edge=facts.max_long_edge,
         )

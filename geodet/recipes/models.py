@@ -36,8 +36,10 @@ from geodet.recipes.heads import (
     RpnRecipe,
     SemanticHeadRecipe,
 )
+from geodet.recipes.transformer_backbones import MvitFpnRecipe, SwinFpnRecipe, VitDetRecipe
 
 __all__ = [
+    "BackboneRecipe",
     "DetectorRecipe",
     "FasterRcnnRecipe",
     "FcosRecipe",
@@ -51,6 +53,8 @@ __all__ = [
 ]
 
 _CANONICAL_SIZE = 224.0
+
+BackboneRecipe: TypeAlias = ResNetFpnRecipe | VitDetRecipe | SwinFpnRecipe | MvitFpnRecipe
 
 _HeadT = TypeVar("_HeadT")
 
@@ -67,7 +71,7 @@ class DetectorRecipe(ABC):
         keypoint_head: adds keypoints of the detected boxes.
     """
 
-    backbone: ResNetFpnRecipe
+    backbone: BackboneRecipe
     num_classes: int | None = attrs.field(default=None, validator=whole(optional=True))
     preprocess: PreprocessRecipe = attrs.field(factory=PreprocessRecipe)
     mask_head: MaskHeadRecipe | PointRendRecipe | None = None
@@ -256,7 +260,7 @@ class SemanticFpnRecipe:
 
     outputs: ClassVar[tuple[Output, ...]] = ("semantic",)
 
-    backbone: ResNetFpnRecipe
+    backbone: BackboneRecipe
     num_classes: int | None = attrs.field(default=None, validator=whole(optional=True))
     preprocess: PreprocessRecipe = attrs.field(factory=PreprocessRecipe)
     semantic_head: SemanticHeadRecipe = attrs.field(factory=SemanticHeadRecipe)
@@ -308,7 +312,7 @@ class PanopticFpnRecipe:
         return (*self.detector.outputs, "semantic", "panoptic")
 
     @property
-    def backbone(self) -> ResNetFpnRecipe:
+    def backbone(self) -> BackboneRecipe:
         """The detector's feature extractor."""
         return self.detector.backbone
 

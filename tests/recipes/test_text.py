@@ -119,7 +119,7 @@ def test_every_config_is_a_valid_recipe(path):
         ),
         (
             {"model": {"type": "RcnnRecipe", "backbone": 3}},
-            "model.backbone: expected an object, got 3",
+            "model.backbone: expected an object with 'type', got 3",
         ),
         ({"data": {"type": "CocoRecipe", "root": 3}}, "data.root: expected a path as text"),
     ],
