@@ -131,6 +131,8 @@ def test_deformable_convolution_keeps_the_dtype_of_its_input():
         out = layer(torch.rand(1, 4, 5, 5, dtype=torch.bfloat16), offsets)
     assert out.shape == (1, 8, 5, 5)
     assert out.isfinite().all()
+    half = layer.bfloat16()(torch.rand(1, 4, 5, 5, dtype=torch.bfloat16), offsets)
+    assert half.dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

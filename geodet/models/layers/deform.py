@@ -1,5 +1,6 @@
 """Deformable convolution with its norm in one module."""
 
+import torch
 from torch import Tensor, nn
 
 from geodet.errors import CompositionError
@@ -82,14 +83,13 @@ class DeformConvNorm(nn.Conv2d):
             points = 9 * self.offset_groups
             moves, factors = offsets.split([2 * points, points], dim=1)
             factors = factors.sigmoid()
-        # Under autocast the maps are half precision and the weight is not: a position in half
-        # precision would be cells away, so all is brought to the weight's dtype and back.
-        dtype = self.weight.dtype
+        # A position in half precision would be cells away.
+        dtype = torch.promote_types(self.weight.dtype, torch.float32)
         out = deform_conv2d(
             features.to(dtype),
             moves.to(dtype),
-            self.weight,
-            self.bias,
+            self.weight.to(dtype),
+            None if self.bias is None else self.bias.to(dtype),
             modulation=None if factors is None else factors.to(dtype),
             stride=(self.stride[0], self.stride[1]),
             padding=(self.dilation[0], self.dilation[1]),
