@@ -59,6 +59,20 @@ def test_the_loss_is_cross_entropy_over_the_cells_of_visible_points():
     torch.testing.assert_close(found, 3 * total / (2 * 6))
 
 
+def test_the_loss_is_torchvisions():
+    """Where both say the same: the mean over visible points inside their regions."""
+    roi_heads = pytest.importorskip("torchvision.models.detection.roi_heads")
+    model, (regions, truth, rows) = head(), scene()
+    logits = model(model.read(regions))
+    expected = roi_heads.keypointrcnn_loss(
+        logits,
+        [regions.rois[:2, 1:], regions.rois[2:, 1:]],
+        [points.xyv for points in truth],
+        [rows[:2], rows[2:]],
+    )
+    torch.testing.assert_close(model.losses(regions, truth, rows)["keypoints"], expected)
+
+
 def test_layers_are_those_of_detectron2():
     """Convolutions with ReLU, a transposed one of 4 x 4, then bilinear: by torch's functions."""
     model = head()

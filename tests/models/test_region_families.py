@@ -269,3 +269,30 @@ def test_tensors_of_point_rend_are_those_of_detectron2():
     expected |= {f"{key}.bias": shape[:1] for key, shape in weights.items()}
     assert head == expected
     assert model.mask_head.side == 224
+
+
+def test_older_checkpoints_of_point_rend_load(tmp_path):
+    """Its first checkpoints name the parts of the mask head otherwise; all of them load."""
+    model, other = tiny(point_rend_mask_rcnn_fpn), tiny(point_rend_mask_rcnn_fpn, seed=1)
+    names = published_names(model, DETECTRON2)
+    older = {}
+    for key, value in model.state_dict().items():
+        name = names[key].replace("mask_head.point_head", "mask_point_head")
+        name = name.replace("mask_head.coarse_head.fc", "mask_coarse_head.coarse_mask_fc")
+        older[name.replace("mask_head.coarse_head", "mask_coarse_head")] = value.numpy()
+    assert "roi_heads.mask_coarse_head.coarse_mask_fc1.weight" in older
+    (tmp_path / "old.pkl").write_bytes(pickle.dumps({"model": older, "__author__": "older"}))
+    load_checkpoint(other, tmp_path / "old.pkl")
+    for key, value in model.state_dict().items():
+        assert torch.equal(other.state_dict()[key], value)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_seed_repeats_the_losses(family):
+    """Anchors, regions and points are drawn from torch's generator alone."""
+    model, batch = tiny(family), shapes()
+    runs = []
+    for _ in range(2):
+        torch.manual_seed(7)
+        runs.append(model(*batch))
+    assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from geodet.errors import CheckpointError
 from geodet.models.published.detectron2.caffe2 import from_caffe2
+from geodet.models.published.detectron2.older_names import with_present_names
 from geodet.weights import as_tensors, read_archive
 
 __all__ = ["Detectron2File", "read_detectron2", "write_detectron2"]
@@ -52,7 +53,7 @@ def read_detectron2(path: Path) -> Detectron2File:
     elif "model" in content and "__author__" in content:
         author = str(content["__author__"])
         by_suffix = bool(content.get("matching_heuristics", False))
-        tensors = as_tensors(content["model"], source=name)
+        tensors = with_present_names(as_tensors(content["model"], source=name))
     else:
         author, by_suffix = "Caffe2", True
         blobs = _blobs(content, name)
