@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from geodet.data import ShapesSource
+from geodet.data.sources.shapes import ShapesSource
 from geodet.evaluation import CocoEvaluator
 from geodet.models import (
     EmaNormaliser,
