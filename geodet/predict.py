@@ -1,27 +1,16 @@
-"""Detect objects in pictures: `python -m geodet.predict RUN IMAGES_OR_FOLDER... [--out DIR]`."""
+"""Predict what is in pictures: `python -m geodet.predict RUN IMAGES_OR_FOLDER... [--out DIR]`."""
 
 import argparse
-import json
 import sys
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import attrs
 from torch import Tensor
 
 from geodet.data.decode import read_image
-from geodet.engine import choose_device
 from geodet.errors import DataError, ImageDecodeError, RecipeError
-from geodet.inference import Predictor, to_coco_results
-from geodet.recipes import (
-    apply_overrides,
-    build_predictor,
-    build_trained,
-    describe_weights,
-    find_weights,
-)
+from geodet.inference import Prediction, Predictor
 from geodet.recipes.command_line import (
     add_common_options,
     command_parser,
@@ -29,18 +18,25 @@ from geodet.recipes.command_line import (
     run_command,
     status_console,
 )
-from geodet.visualize import draw_instances, save_image
+from geodet.recipes.loaded_model import LoadedModel, load_run, load_zoo_model, read_labels
+from geodet.recipes.result_files import ResultFiles
 
 __all__ = ["main"]
 
 _EPILOG = """\
   python -m geodet.predict runs/mine photo.jpg
   python -m geodet.predict runs/mine photos/ --out found --score 0.3
+  python -m geodet.predict --weights model_final.pkl --model mask_rcnn_r50_fpn photos/
+
+With --weights and --model, a checkpoint of Detectron2 goes into a model of geodet.models.zoo;
+classes are COCO's, or those of --labels.
 
 DIR receives one picture an image and predictions.json: COCO result rows (bbox as x, y, width,
-height in pixels, category_id of the training data, RLE masks) whose image_id is the file name,
-with folders in front where two files share a name. A file that cannot be read is named at the
-end, the others are done, and the exit code is 1.
+height in pixels, of rotated boxes centre x, centre y, width, height, degrees; category_id of the
+training data; RLE masks; keypoints) whose image_id is the file name, with folders in front where
+two files share a name. Scenes go to panoptic/ and panoptic.json in COCO's panoptic format,
+classes of pixels to semantic/. A file that cannot be read is named at the end, the others are
+done, and the exit code is 1.
 """
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 
@@ -49,12 +45,21 @@ def main(
     arguments: Sequence[str] | None = None, *, program: str = "python -m geodet.predict"
 ) -> int:
     """Run the command; returns its exit code."""
-    parser = command_parser(program, "Detect objects in pictures.", _EPILOG)
+    parser = command_parser(program, "Predict what is in pictures.", _EPILOG)
     parser.add_argument(
-        "weights", type=Path, metavar="RUN", help="a run folder, a checkpoint, or its weights file"
+        "inputs",
+        type=Path,
+        nargs="+",
+        metavar="RUN IMAGES_OR_FOLDER",
+        help="a run folder, a checkpoint or its weights file, left out with --weights; then image "
+        "files, or folders of them",
     )
     parser.add_argument(
-        "images", type=Path, nargs="+", metavar="IMAGES_OR_FOLDER", help="files, or folders of them"
+        "--weights", type=Path, metavar="FILE", help="a checkpoint of Detectron2, for --model"
+    )
+    parser.add_argument("--model", metavar="NAME", help="a model of geodet.models.zoo")
+    parser.add_argument(
+        "--labels", type=Path, metavar="FILE", help="class names of --model, one a line"
     )
     parser.add_argument(
         "--out", type=Path, default=Path("predictions"), metavar="DIR", help="default: predictions"
@@ -67,45 +72,71 @@ def main(
 
 
 def _predict(options: argparse.Namespace) -> int:
-    files = _list_images(options.images)
+    images = _images_of(options)
+    files = _list_images(images)
     pictures_of = _picture_paths(files, options.out)
-    weights = find_weights(options.weights)
-    described = describe_weights(weights)
-    if described is None:
-        raise RecipeError(f"{weights}: no model.json beside it, so its classes are unknown")
-    recipe = apply_overrides(described.recipe, options.overrides)
-    model = build_trained(attrs.evolve(described, recipe=recipe), weights)
-    device = choose_device(recipe.device)
-    predictor = build_predictor(model, recipe, described.label_map, device)
+    loaded = _load(options)
     console = status_console()
-    rows: list[dict[str, Any]] = []
     failures: list[str] = []
     pictures = []
-    options.out.mkdir(parents=True, exist_ok=True)
-    for name, image, found in _detect(predictor, files, failures):
-        instances = found[found.scores >= options.score]
-        rows += to_coco_results(name, instances, described.label_map)
-        picture = draw_instances(image, instances, class_names=predictor.class_names)
+    results = ResultFiles(options.out, loaded, score=options.score)
+    for name, image, found in _detect(loaded.predictor, files, failures):
         pictures.append(pictures_of[name])
-        save_image(picture, pictures[-1])
-        console.print(f"{name}: {len(instances)} objects")
-    path = options.out / "predictions.json"
-    path.write_text(json.dumps(rows) + "\n", "utf-8")
+        console.print(f"{name}: {results.add(name, pictures[-1], image, found)}")
+    written = results.finish()
     for failure in failures:
         console.print(f"skipped: {failure}", markup=False)
     if options.json:
         print_json(
-            {"predictions": path, "pictures": pictures, "objects": len(rows), "skipped": failures}
+            {
+                "predictions": written[0] if written else None,
+                "files": written,
+                "pictures": pictures,
+                "objects": len(results.rows),
+                "skipped": failures,
+            }
         )
     else:
-        print(f"{len(rows)} objects in {len(pictures)} images: {path}")
+        where = ", ".join(map(str, written or [options.out]))
+        print(f"{len(results.rows)} objects in {len(pictures)} images: {where}")
     return 1 if failures else 0
+
+
+def _images_of(options: argparse.Namespace) -> list[Path]:
+    """The images among the arguments.
+
+    Raises:
+        RecipeError: options that do not go together, or no image.
+    """
+    inputs: list[Path] = options.inputs
+    if (options.weights is None) != (options.model is None):
+        given, missing = ("--weights", "--model") if options.weights else ("--model", "--weights")
+        raise RecipeError(f"{given}: needs {missing} too")
+    if options.weights is not None:
+        if options.overrides:
+            raise RecipeError("--set: changes the recipe of a run, and --model has none")
+        return inputs
+    if options.labels is not None:
+        raise RecipeError("--labels: goes with --model; a run knows its classes")
+    if len(inputs) == 1:
+        raise RecipeError(
+            f"expected a run and images, got {inputs[0]} alone; with --weights and --model no run "
+            "is needed"
+        )
+    return inputs[1:]
+
+
+def _load(options: argparse.Namespace) -> LoadedModel:
+    if options.weights is None:
+        return load_run(options.inputs[0], options.overrides)
+    labels = None if options.labels is None else read_labels(options.labels)
+    return load_zoo_model(options.model, options.weights, labels=labels)
 
 
 def _detect(
     predictor: Predictor, files: Sequence[tuple[str, Path]], failures: list[str]
-) -> Iterator[tuple[str, Tensor, Any]]:
-    """Yield name, image and detections of each file that can be read."""
+) -> Iterator[tuple[str, Tensor, Prediction]]:
+    """Yield name, image and prediction of each file that can be read."""
     waiting: deque[tuple[str, Tensor]] = deque()
 
     def images() -> Iterator[Tensor]:
@@ -118,9 +149,9 @@ def _detect(
             waiting.append((name, image))
             yield image
 
-    for instances in predictor.stream(images()):
+    for found in predictor.stream(images()):
         name, image = waiting.popleft()
-        yield name, image, instances
+        yield name, image, found
 
 
 def _list_images(given: Sequence[Path]) -> list[tuple[str, Path]]:

@@ -21,11 +21,12 @@ def to_coco_results(
         label_map: turns labels into the data set's class ids.
     Returns:
         n dictionaries with image_id, category_id, score, and
-        bbox: left, top, width, height;
+        bbox: left, top, width, height; of rotated boxes centre x, centre y, width, height and
+            the angle in degrees, as Detectron2 writes them;
         segmentation: compressed run lengths as text;
         keypoints: x, y, v of every joint, as `Keypoints.to_coco` writes them.
     Raises:
-        InvalidValueError: labels or scores are missing, or the boxes are not axis-parallel.
+        InvalidValueError: labels or scores are missing.
     Empty: without instances the list is empty.
     """
     if len(instances) == 0:
@@ -40,22 +41,19 @@ def to_coco_results(
         {"image_id": image_id, "category_id": category, "score": score}
         for category, score in zip(categories, instances.scores.tolist(), strict=True)
     ]
-    for name, values in _regions(image_id, instances).items():
+    for name, values in _regions(instances).items():
         for row, value in zip(rows, values, strict=True):
             row[name] = value
     return rows
 
 
-def _regions(image_id: int | str, instances: Instances) -> dict[str, list[Any]]:
+def _regions(instances: Instances) -> dict[str, list[Any]]:
     """Key of a result row to the n values of the column behind it."""
     regions: dict[str, list[Any]] = {}
     if instances.boxes is not None:
-        if not isinstance(instances.boxes, Boxes):
-            raise InvalidValueError(
-                f"image {image_id!r}: COCO results hold axis-parallel boxes, got"
-                f" {type(instances.boxes).__name__}; .hull() gives them"
-            )
-        regions["bbox"] = instances.boxes.to_xywh().tolist()
+        boxes = instances.boxes
+        numbers = boxes.to_xywh() if isinstance(boxes, Boxes) else boxes.cxcywha
+        regions["bbox"] = numbers.tolist()
     if instances.masks is not None:
         regions["segmentation"] = instances.masks.to_rle_masks().to_coco()
     if instances.keypoints is not None:

@@ -66,8 +66,13 @@ def test_no_instances_give_no_rows():
 
 
 def test_incomplete_instances_are_errors_that_name_the_image():
-    """Rows without class or score cannot be evaluated; rotated boxes are no COCO boxes."""
+    """Rows without class or score cannot be evaluated."""
     with pytest.raises(InvalidValueError, match=r"image 5.*labels and scores"):
         to_coco_results(5, FOUND.with_(scores=None), LABELS)
-    with pytest.raises(InvalidValueError, match=r"image 5.*RotatedBoxes"):
-        to_coco_results(5, FOUND.with_(boxes=RotatedBoxes(torch.ones(2, 5))), LABELS)
+
+
+def test_rotated_boxes_are_written_with_their_angle():
+    """Five numbers: centre, sides, degrees."""
+    numbers = [[10.0, 8.0, 6.0, 4.0, 30.0], [5.0, 5.0, 2.0, 3.0, -90.0]]
+    rows = to_coco_results(5, FOUND.with_(boxes=RotatedBoxes(torch.tensor(numbers))), LABELS)
+    assert [row["bbox"] for row in rows] == numbers
