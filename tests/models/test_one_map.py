@@ -140,6 +140,14 @@ def test_parts_that_do_not_fit_fail_at_construction():
         RCNN(**parts, box_head=c4.box_head, mask_head=head)
     with pytest.raises(CompositionError, match=r"BoxHead expects 256 channels.*ResNet gives 128"):
         RCNN(**parts, box_head=other.box_head)
+    refining = _tiny(mask_rcnn_c4)
+    refining.box_head.refine_regions = True
+    with pytest.raises(CompositionError, match="refine_regions of BoxHead"):
+        RCNN(
+            **parts,
+            box_head=refining.box_head,
+            mask_head=c4_mask_head(refining.box_head, num_classes=2),
+        )
     with pytest.raises(CompositionError, match="reads one map, FPN gives"):
         one_map_rpn(resnet_fpn(depth=18, width=8, fpn_channels=8))
 
@@ -185,3 +193,17 @@ def test_predictions_equal_detectron2(shared_dir):
     np.testing.assert_array_equal(found.labels, expected["classes"])
     np.testing.assert_allclose(found.scores, expected["scores"], atol=1e-4)
     np.testing.assert_allclose(found.boxes.xyxy, expected["boxes"], atol=0.05)  # pixels
+
+
+@pytest.mark.parametrize("family", [mask_rcnn_c4, mask_rcnn_dc5])
+def test_mixed_precision_gives_float32_losses(family, pictures):
+    """bfloat16 inside, sums and boxes in float32 outside."""
+    model = _tiny(family, score_threshold=0.0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        losses = model(*pictures)
+        (found, _) = model(pictures[0])
+    sum(losses.values()).backward()
+    assert all(loss.dtype == torch.float32 and torch.isfinite(loss) for loss in losses.values())
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
+    assert found.boxes.xyxy.dtype == found.scores.dtype == torch.float32
+    assert found.masks.probabilities.dtype == torch.float32

@@ -121,6 +121,35 @@ def test_masks_train_beside_rotated_boxes(turned):
     assert all(p.grad is not None and p.grad.any() for p in model.mask_head.parameters())
 
 
+def test_mixed_precision_gives_float32_losses(turned):
+    """bfloat16 inside; offsets, angles and sums in float32 outside."""
+    model = _tiny(score_threshold=0.0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        losses = model(*turned)
+        (found, _) = model(turned[0])
+    sum(losses.values()).backward()
+    assert all(loss.dtype == torch.float32 and torch.isfinite(loss) for loss in losses.values())
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
+    assert found.boxes.cxcywha.dtype == found.scores.dtype == torch.float32
+
+
+def test_checkpoints_and_seeds_repeat_everything(turned):
+    """All weights in, all weights out; the global seed decides what is sampled."""
+    first, second = _tiny(score_threshold=0.0).eval(), _tiny(score_threshold=0.0).eval()
+    with torch.no_grad():
+        for parameter in first.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.01)
+        second.load_state_dict(first.state_dict())
+        for a, b in zip(first(turned[0]), second(turned[0]), strict=True):
+            assert a.equal(b)
+    values = []
+    for seed, model in ((5, first), (5, second), (6, second)):
+        torch.manual_seed(seed)
+        values.append(torch.stack(list(model(*turned).values())))
+    assert torch.equal(values[0], values[1])
+    assert not torch.equal(values[0], values[2])
+
+
 def test_boxes_of_the_wrong_kind_are_named_with_the_way_out(turned):
     """Upright truth, or broken rotated truth, for a rotated model."""
     images, targets = turned

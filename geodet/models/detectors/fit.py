@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from geodet.errors import CompositionError
 from geodet.models.box_kinds import AnyBoxKind
 from geodet.models.features import Backbone, FeatureSpec
-from geodet.models.heads import FirstStage, RegionHead, SecondStage
+from geodet.models.heads import BoxHead, FirstStage, RegionHead, SecondStage
 from geodet.models.preprocess import Preprocess
 from geodet.structures import Keypoints, Masks
 
@@ -57,6 +57,11 @@ def check_region_head(
     """Raise CompositionError unless levels, channels, classes and the kind of boxes fit."""
     name, boxes = type(head).__name__, type(box_head).__name__
     if head.pooler is None:
+        if isinstance(box_head, BoxHead) and box_head.refine_regions:
+            raise CompositionError(
+                f"{name} without pooler reads maps of the proposals, but refine_regions of {boxes} "
+                "trains it in other boxes; give it a pooler, or set refine_regions=False"
+            )
         wanted, given = (head.in_channels, head.in_side), (box_head.map_channels, box_head.map_side)
         if wanted != given:
             raise CompositionError(
