@@ -215,6 +215,19 @@ def test_maps_are_as_declared_and_no_image_is_fine(size):
             assert list(maps[name].shape) == [batch, spec.channels, *wanted]
 
 
+def test_nothing_after_the_last_map_is_built():
+    """Nor trained in vain; the blocks before are what they were."""
+    short, whole = _tiny(out_features=("scale2", "scale4")), _tiny()
+    assert list(short(torch.zeros(1, 3, 32, 32))) == ["scale2", "scale4"]
+    names = [name for name, _ in short.named_parameters() if name.startswith("blocks.")]
+    assert names == [
+        name
+        for name, _ in whole.named_parameters()
+        if name.startswith("blocks.") and int(name.split(".")[1]) <= 4
+    ]
+    assert short.blocks[4].attn.key_stride == whole.blocks[4].attn.key_stride == 2
+
+
 def test_bfloat16_autocast_is_close():
     """Half precision costs digits, not meaning; both ways of computing attention run."""
     model = _tiny()

@@ -202,6 +202,15 @@ def test_only_maps_asked_for_come_out():
     assert norms == {"norm0", "norm2"}
 
 
+def test_nothing_after_the_last_map_is_built():
+    """Nor trained in vain; what is built has the drop rates of the whole network."""
+    short, whole = _tiny(out_features=("scale3",), drop_path=0.3), _tiny(drop_path=0.3)
+    assert len(short.layers) == 2
+    assert short.layers[1].downsample is None
+    rates = [block.drop_path.probability for block in short.layers[1].blocks]
+    assert rates == [block.drop_path.probability for block in whole.layers[1].blocks]
+
+
 def test_bfloat16_autocast_is_close():
     """Half precision costs digits, not meaning; both ways of computing attention run."""
     model = _tiny()

@@ -332,15 +332,18 @@ def mvit(
         position_side: see `MViT`.
         class_token: see `MViT`.
         norm: everywhere.
-        out_features: see `MViT`.
+        out_features: see `MViT`; no block after the last of them is built.
         checkpointing: see `MViT`.
     Raises:
         CompositionError: numbers do not fit each other.
     """
     _check_ends(stage_ends, depth)
+    wanted = [i for i in range(len(stage_ends)) if f"scale{i + 2}" in out_features]
+    built_ends = list(stage_ends)[: wanted[-1] + 1] if wanted else stage_ends
+    rates = drop_path_rates(drop_path, depth)[: built_ends[-1] + 1]
     blocks = []
     before, grid_side = channels, image_side // 4
-    for i, rate in enumerate(drop_path_rates(drop_path, depth)):
+    for i, rate in enumerate(rates):
         starts_stage = i - 1 in stage_ends
         is_global = i in stage_ends[1:]
         spread = 2 if i in stage_ends[1:-1] else 1
@@ -370,7 +373,7 @@ def mvit(
             in_channels, blocks[0].in_channels, kernel_size=7, stride=4, padding=3
         ),
         blocks=blocks,
-        stage_ends=stage_ends,
+        stage_ends=built_ends,
         norm=norm,
         out_features=out_features,
         position_side=position_side,

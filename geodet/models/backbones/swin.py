@@ -368,7 +368,7 @@ def swin(
         norm: everywhere.
         patch_norm: a norm after the patches.
         position_side: see `Swin`.
-        out_features: see `Swin`.
+        out_features: see `Swin`; no stage after the last of them is built.
         freeze_at: see `Swin`.
         checkpointing: see `SwinStage`.
     Raises:
@@ -380,8 +380,11 @@ def swin(
             f"depths={list(depths)}, num_heads={list(num_heads)}"
         )
     rates = iter(drop_path_rates(drop_path, sum(depths)))
+    names = [f"scale{(patch_side * 2**i).bit_length() - 1}" for i in range(len(depths))]
+    wanted = [i for i, name in enumerate(names) if name in out_features]
+    count = wanted[-1] + 1 if wanted else len(names)
     stages = []
-    for i, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):
+    for i, (depth, heads) in enumerate(zip(depths[:count], num_heads[:count], strict=True)):
         width = channels * 2**i
         blocks = [
             SwinBlock(
@@ -396,7 +399,7 @@ def swin(
             )
             for j in range(depth)
         ]
-        downsample = PatchMerging(width, norm=norm) if i + 1 < len(depths) else None
+        downsample = PatchMerging(width, norm=norm) if i + 1 < count else None
         stages.append(
             SwinStage(blocks, channels=width, downsample=downsample, checkpointing=checkpointing)
         )
