@@ -22,7 +22,7 @@ from geodet.structures import (
 
 __all__ = ["Batch", "Sample", "Target", "TargetMaker"]
 
-Target: TypeAlias = Instances | SemanticMap | SceneTarget
+Target: TypeAlias = Instances | SemanticMap | SceneTarget | PanopticSegmentation
 
 _Movable = TypeVar(
     "_Movable", Tensor, Instances, Target, PanopticSegmentation | None, SemanticMap | None

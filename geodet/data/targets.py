@@ -6,11 +6,24 @@ import attrs
 
 from geodet.data.sample import Sample, TargetMaker
 from geodet.errors import DataError, InvalidValueError
-from geodet.structures import Instances, SceneLabels, SceneTarget, SemanticMap
+from geodet.structures import (
+    Instances,
+    PanopticSegmentation,
+    SceneLabels,
+    SceneTarget,
+    SemanticMap,
+)
 
-__all__ = ["InstanceTargets", "SceneTargets", "SemanticTargets", "TargetKind", "target_maker"]
+__all__ = [
+    "InstanceTargets",
+    "PanopticTargets",
+    "SceneTargets",
+    "SemanticTargets",
+    "TargetKind",
+    "target_maker",
+]
 
-TargetKind: TypeAlias = Literal["instances", "semantic", "scene"]
+TargetKind: TypeAlias = Literal["instances", "semantic", "scene", "panoptic"]
 
 
 @attrs.frozen
@@ -76,13 +89,32 @@ class SceneTargets:
         return SceneTarget(sample.instances, semantic(sample))
 
 
+@attrs.frozen
+class PanopticTargets:
+    """The scene itself, for models that make truth of their own of it."""
+
+    def __call__(self, sample: Sample) -> PanopticSegmentation:
+        """Return the sample's panoptic truth.
+
+        Raises:
+            DataError: the sample has none.
+        """
+        if sample.panoptic is None:
+            raise DataError(
+                f"image {sample.image_id!r} ({sample.source}): expected panoptic truth to train "
+                "on, got none; use a data set that has it, or train a detector"
+            )
+        return sample.panoptic
+
+
 def target_maker(
     kind: TargetKind, *, labels: SceneLabels | None = None, ignore_crowd: bool = False
 ) -> TargetMaker:
     """Return what makes the targets of a kind of model.
 
     Args:
-        kind: "instances" for detectors, "semantic" for models of pixels, "scene" for both.
+        kind: "instances" for detectors, "semantic" for models of pixels, "scene" for both,
+            "panoptic" for models that learn from the scene as it is.
         labels: how scene classes become classes of pixels; "scene" needs it.
         ignore_crowd: crowd segments do not train the classes of pixels.
     Raises:
@@ -90,10 +122,14 @@ def target_maker(
     """
     if kind == "instances":
         return InstanceTargets()
+    if kind == "panoptic":
+        return PanopticTargets()
     if kind == "semantic":
         return SemanticTargets(labels, ignore_crowd=ignore_crowd)
     if kind != "scene":
-        raise InvalidValueError(f"kind: expected 'instances', 'semantic' or 'scene', got {kind!r}")
+        raise InvalidValueError(
+            f"kind: expected 'instances', 'semantic', 'scene' or 'panoptic', got {kind!r}"
+        )
     if labels is None:
         raise InvalidValueError("labels: expected SceneLabels for targets of scenes, got None")
     return SceneTargets(labels, ignore_crowd=ignore_crowd)

@@ -19,6 +19,7 @@ from geodet.engine.schedule import (
     ConstantSchedule,
     CosineSchedule,
     MultiStepSchedule,
+    PolySchedule,
     Schedule,
     Warmup,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "MetricsWriter",
     "MultiStepSchedule",
     "NoMetrics",
+    "PolySchedule",
     "Processes",
     "SaveCheckpoints",
     "Schedule",

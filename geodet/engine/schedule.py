@@ -7,7 +7,14 @@ import attrs
 
 from geodet.errors import InvalidValueError
 
-__all__ = ["ConstantSchedule", "CosineSchedule", "MultiStepSchedule", "Schedule", "Warmup"]
+__all__ = [
+    "ConstantSchedule",
+    "CosineSchedule",
+    "MultiStepSchedule",
+    "PolySchedule",
+    "Schedule",
+    "Warmup",
+]
 
 
 class Schedule(Protocol):
@@ -77,6 +84,37 @@ class MultiStepSchedule:
         """Return what the base learning rate is multiplied with at this update."""
         drops = sum(step >= milestone for milestone in self.milestones)
         return self.warmup.factor(step) * float(self.gamma**drops)
+
+
+@attrs.frozen(kw_only=True)
+class PolySchedule:
+    """A power of the share of updates that is left, times the warm-up, never below `final`.
+
+    Args:
+        steps: updates of the run.
+        power: 1 is a straight line; DeepLab takes 0.9.
+        final: least factor once the warm-up is over.
+        warmup: rise at the start.
+    Reference: Chen et al. 2017 (arXiv 1706.05587), section 4.1.
+    """
+
+    steps: int
+    power: float = 0.9
+    final: float = 0.0
+    warmup: Warmup = Warmup()
+
+    def __attrs_post_init__(self) -> None:
+        if self.steps < 1 or not self.power > 0:
+            raise InvalidValueError(
+                f"poly steps, power: expected 1 or more and above 0, got {self.steps}, {self.power}"
+            )
+
+    def factor(self, step: int) -> float:
+        """Return what the base learning rate is multiplied with at this update."""
+        left = 1.0 - min(step, self.steps) / self.steps
+        warm = self.warmup.factor(step)
+        factor = warm * float(left**self.power)
+        return max(factor, self.final) if warm == 1.0 else factor
 
 
 @attrs.frozen(kw_only=True)

@@ -40,14 +40,8 @@ class _Side:
     @classmethod
     def of(cls, scene: PanopticSegmentation) -> "_Side":
         kept = scene.to("cpu").drop_empty()
-        ids = np.array([segment.id for segment in kept.segments], dtype=np.int64)
-        order = np.argsort(ids)
-        pixels = kept.ids.numpy().reshape(-1).astype(np.int64)
-        slots = np.searchsorted(ids[order], pixels).clip(max=max(len(ids) - 1, 0))
-        known = ids[order][slots] == pixels if len(ids) else np.zeros(len(pixels), dtype=bool)
-        found = order[slots] if len(ids) else slots
         return cls(
-            rows=np.where(known, found, len(ids)),
+            rows=kept.segment_rows().numpy().reshape(-1),
             labels=np.array([segment.label for segment in kept.segments], dtype=np.int64),
             crowd=np.array([segment.is_crowd for segment in kept.segments], dtype=bool),
         )

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from geodet.errors import GeodetError, InvalidValueError
 from geodet.inference.pictures import Picture, is_picture, to_tensor
-from geodet.models.detectors import rescale_instances
+from geodet.models.detectors import rescale_instances, rescale_prediction
 from geodet.models.preprocess import Preprocess
 from geodet.structures import ImageSize, Instances, ScenePrediction, SemanticScores
 from geodet.transforms import Resize, ResizeShortestEdge, shortest_edge_size
@@ -132,9 +132,9 @@ class Predictor:
         """In pixels of the picture, best first, masks in the form that was asked for."""
         if isinstance(found, ScenePrediction):
             # Objects are merged as soft masks: the scene is made when it is asked for.
-            semantic = found.semantic.resize(size)
-            instances = rescale_instances(found.instances, size).sorted_by_score()
-            return found.with_parts(self._in_form(instances), semantic).to("cpu")
+            scaled = rescale_prediction(found, size)
+            instances = self._in_form(scaled.instances.sorted_by_score())
+            return found.with_parts(instances, scaled.semantic).to("cpu")
         if isinstance(found, SemanticScores):
             return found.resize(size).to("cpu")
         return self._in_form(rescale_instances(found, size).sorted_by_score()).to("cpu")

@@ -25,7 +25,7 @@ from geodet.recipes.models import (
     RetinaNetRecipe,
     SemanticFpnRecipe,
 )
-from geodet.recipes.optimizers import AdamW, Cosine, MultiStep, Sgd
+from geodet.recipes.optimizers import AdamW, Cosine, MultiStep, Poly, Sgd
 from geodet.recipes.overrides import apply_overrides
 from geodet.recipes.saved_model import (
     Description,
@@ -61,6 +61,7 @@ __all__ = [
     "Output",
     "PanopticFpnRecipe",
     "PointRendRecipe",
+    "Poly",
     "PreprocessRecipe",
     "RcnnRecipe",
     "ResNetFpnRecipe",

@@ -4,11 +4,18 @@ import attrs
 import torch
 from torch import nn
 
-from geodet.engine import CosineSchedule, MultiStepSchedule, Schedule, Warmup, parameter_groups
+from geodet.engine import (
+    CosineSchedule,
+    MultiStepSchedule,
+    PolySchedule,
+    Schedule,
+    Warmup,
+    parameter_groups,
+)
 from geodet.errors import RecipeError
 from geodet.recipes.fields import fraction, number, whole, wholes
 
-__all__ = ["AdamW", "Cosine", "MultiStep", "OptimizerRecipe", "ScheduleRecipe", "Sgd"]
+__all__ = ["AdamW", "Cosine", "MultiStep", "OptimizerRecipe", "Poly", "ScheduleRecipe", "Sgd"]
 
 
 @attrs.frozen(kw_only=True)
@@ -149,5 +156,31 @@ class Cosine:
         )
 
 
+@attrs.frozen(kw_only=True)
+class Poly:
+    """Linear warm-up under a power of the share of steps that is left, as DeepLab trains.
+
+    Args:
+        power: 1 is a straight line.
+        final: least factor once the warm-up is over.
+        warmup_steps: length of the rise; 0 for none.
+        warmup_start: factor at the first step.
+    """
+
+    power: float = attrs.field(default=0.9, validator=number())
+    final: float = attrs.field(default=0.0, validator=fraction)
+    warmup_steps: int = attrs.field(default=1000, validator=whole(at_least=0))
+    warmup_start: float = attrs.field(default=0.001, validator=fraction)
+
+    def build(self, steps: int) -> Schedule:
+        """Return the schedule of a run of `steps` steps."""
+        return PolySchedule(
+            steps=steps,
+            power=self.power,
+            final=self.final,
+            warmup=Warmup(steps=self.warmup_steps, start=self.warmup_start),
+        )
+
+
 OptimizerRecipe = Sgd | AdamW
-ScheduleRecipe = MultiStep | Cosine
+ScheduleRecipe = MultiStep | Cosine | Poly

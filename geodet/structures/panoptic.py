@@ -133,6 +133,11 @@ class PanopticSegmentation(Structure):
         """Number of segments, with or without pixels."""
         return len(self.segments)
 
+    def segment_rows(self) -> Tensor:
+        """[h, w] int64, row of each pixel's segment in `segments`; their number for no segment."""
+        rows, inside = self._pixels()
+        return torch.where(inside, rows, len(self.segments))
+
     def area(self) -> Tensor:
         """[s] int64, pixels of each segment, in the order of `segments`."""
         rows, inside = self._pixels()
@@ -170,9 +175,8 @@ class PanopticSegmentation(Structure):
             crowd if crowd is not None and segment.is_crowd else segment.label
             for segment in self.segments
         ]
-        rows, inside = self._pixels()
         table = torch.tensor([*values, unlabelled], dtype=torch.int64, device=self.ids.device)
-        return table[torch.where(inside, rows, len(values))]
+        return table[self.segment_rows()]
 
     def to_instances(self) -> Instances:
         """Return the things that have pixels: boxes, labels, masks and crowd flags."""

@@ -237,6 +237,26 @@ class SemanticScores(Structure):
         """Return the class of the highest score of each pixel; ties go to the lower class."""
         return SemanticMap(torch.cat([slab.argmax(0) for slab in self._slabs()]))
 
+    def probability_of(self, classes: SemanticMap) -> Tensor:
+        """Return how probable one class is at each pixel, by the softmax over all classes.
+
+        Args:
+            classes: which class, of the size of the image.
+        Returns:
+            [h, w] float32; 0 where `classes` names none.
+        Raises:
+            ShapeError: the sizes differ.
+        """
+        if classes.image_size != self.image_size:
+            raise ShapeError(f"classes: expected {self.image_size}, got {classes.image_size}")
+        parts, start = [], 0
+        for slab in self._slabs():
+            wanted = classes.labels[start : start + slab.shape[1]]
+            start += slab.shape[1]
+            chosen = slab.gather(0, wanted.clamp(min=0)[None])[0]
+            parts.append((chosen - slab.logsumexp(0)).exp() * (wanted >= 0))
+        return torch.cat(parts)
+
     def flip_horizontally(self) -> Self:
         """Mirror left and right; the result is dense, as padding lies at one side only."""
         return self._of_pixels(self.dense().flip(2))

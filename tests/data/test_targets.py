@@ -47,6 +47,9 @@ def test_targets_are_of_the_kind_asked_for():
     assert batch.targets[0].equal(SemanticMap.from_panoptic(truth))
     assert isinstance(batch.instances[0], Instances)
 
+    batch = loaded("panoptic").to("cpu")
+    assert batch.targets[0].equal(truth)
+
     batch = loaded("scene", LABELS).to("cpu")
     assert isinstance(batch.targets[0], SceneTarget)
     assert batch.targets[0].semantic.equal(LABELS.semantic_map(truth))
@@ -85,7 +88,9 @@ def test_missing_truth_is_named():
     bare = evolve(SOURCE[1], panoptic=None)
     with pytest.raises(DataError, match=r"image 1 \(shapes\(seed=3\)\[1\]\).*got neither"):
         target_maker("semantic")(bare)
+    with pytest.raises(DataError, match="expected panoptic truth"):
+        target_maker("panoptic")(bare)
     with pytest.raises(InvalidValueError, match="SceneLabels"):
         target_maker("scene")
-    with pytest.raises(InvalidValueError, match="'instances', 'semantic' or 'scene'"):
+    with pytest.raises(InvalidValueError, match="'instances', 'semantic', 'scene' or 'panoptic'"):
         target_maker("boxes")

@@ -5,7 +5,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geodet.engine import ConstantSchedule, CosineSchedule, MultiStepSchedule, Warmup
+from geodet.engine import (
+    ConstantSchedule,
+    CosineSchedule,
+    MultiStepSchedule,
+    PolySchedule,
+    Warmup,
+)
 from geodet.errors import InvalidValueError
 
 
@@ -58,6 +64,24 @@ def test_warmup_multiplies_the_schedule():
     )
 
 
+@pytest.mark.parametrize("power", [0.9, 1.0, 2.0])
+def test_poly_is_torchs(power):
+    """A power of the share of updates that is left, and 0 after the last."""
+    schedule = PolySchedule(steps=20, power=power)
+    expected = rates(
+        lambda made: torch.optim.lr_scheduler.PolynomialLR(made, total_iters=20, power=power), 25
+    )
+    assert [schedule.factor(step) for step in range(25)] == pytest.approx(expected, rel=1e-6)
+
+
+def test_poly_ends_where_it_is_told_to():
+    """The least factor holds after the warm-up, not within it."""
+    schedule = PolySchedule(steps=10, power=1.0, final=0.3, warmup=Warmup(steps=2, start=0.0))
+    assert [schedule.factor(step) for step in (0, 1, 2, 7, 8, 10, 99)] == pytest.approx(
+        [0, 0.45, 0.8, 0.3, 0.3, 0.3, 0.3]
+    )
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -66,6 +90,8 @@ def test_warmup_multiplies_the_schedule():
         lambda: Warmup(steps=-1),
         lambda: Warmup(start=1.5),
         lambda: CosineSchedule(steps=0),
+        lambda: PolySchedule(steps=0),
+        lambda: PolySchedule(steps=5, power=0.0),
     ],
 )
 def test_impossible_schedules_are_refused(make):

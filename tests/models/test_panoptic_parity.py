@@ -9,13 +9,24 @@ import torch
 
 from geodet.data import read_image
 from geodet.evaluation import PanopticEvaluator
-from geodet.models import mask_rcnn_fpn, panoptic_fpn, rescale_prediction, semantic_fpn
+from geodet.models import (
+    deeplab_v3,
+    mask_rcnn_fpn,
+    panoptic_deeplab,
+    panoptic_fpn,
+    rescale_prediction,
+    semantic_fpn,
+)
 from geodet.models.published import DETECTRON2, published_names
 from geodet.structures import ImageSize, PanopticSegmentation, SceneLabels, Segment
 from geodet.transforms import Resize, shortest_edge_size
 
 LABELS = SceneLabels.with_things_as_one(num_things=80, num_stuff=53)
 NAME = "panoptic_fpn_R_50"
+
+_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+_HEADS = ("sem_seg_head", "ins_embed_head")
+_BRANCHES = ("center", "offset")
 
 
 def model():
@@ -37,6 +48,36 @@ def test_every_tensor_has_detectron2s_name_and_shape(shared_dir):
     assert {names[name]: list(value.shape) for name, value in state.items()} == keys
     alone = set(published_names(pixels, DETECTRON2).values())
     assert alone == {key for key in keys if key.startswith(("backbone.", "sem_seg_head."))}
+
+
+def test_deeplab_has_the_names_of_detectron2s_project():
+    """Every tensor of Panoptic-DeepLab, by the names of its published checkpoints; V3 likewise."""
+    conv_norm = ("weight", *(f"norm.{name}" for name in _NORM))
+    separable = tuple(f"{part}.{name}" for part in ("depthwise", "pointwise") for name in conv_norm)
+    predictor = ("weight", "bias")
+    decoder = {
+        "res5.project_conv.convs.0": conv_norm,
+        **{f"res5.project_conv.convs.{i}": separable for i in (1, 2, 3)},
+        "res5.project_conv.convs.4.1": predictor,
+        "res5.project_conv.project": conv_norm,
+        **{f"{level}.project_conv": conv_norm for level in ("res2", "res3")},
+        **{f"{level}.fuse_conv": separable for level in ("res2", "res3")},
+    }
+    expected = {
+        f"{head}.decoder.{part}": names for part, names in decoder.items() for head in _HEADS
+    }
+    expected |= {f"sem_seg_head.head.{i}": conv_norm for i in (0, 1)}
+    expected |= {f"ins_embed_head.{b}_head.{i}": conv_norm for b in _BRANCHES for i in (0, 1)}
+    expected |= {f"ins_embed_head.{branch}_predictor": predictor for branch in _BRANCHES}
+    expected["sem_seg_head.predictor"] = predictor
+    model = panoptic_deeplab(
+        labels=SceneLabels.all_semantic(num_things=2, num_stuff=2), width=8, aspp_channels=8
+    )
+    found = {name for name in published_names(model, DETECTRON2).values() if "head" in name}
+    assert found == {f"{part}.{name}" for part, names in expected.items() for name in names}
+    with torch.device("meta"):
+        names = set(published_names(deeplab_v3(num_classes=2), DETECTRON2).values())
+    assert {"sem_seg_head.aspp.convs.4.1.bias", "sem_seg_head.predictor.weight"} < names
 
 
 @pytest.mark.slow

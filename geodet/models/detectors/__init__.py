@@ -5,6 +5,16 @@ from geodet.models.detectors.cascade_families import (
     cascade_rcnn_fpn,
     fpn_cascade_head,
 )
+from geodet.models.detectors.center_grouping import CenterGrouping
+from geodet.models.detectors.center_targets import CenterTargets
+from geodet.models.detectors.deeplab_families import (
+    deeplab_decoder,
+    deeplab_preprocess,
+    deeplab_resnet,
+    deeplab_v3,
+    deeplab_v3_plus,
+    panoptic_deeplab,
+)
 from geodet.models.detectors.dense_families import (
     fcos_fpn,
     resnet_fpn_p3_to_p7,
@@ -39,6 +49,7 @@ from geodet.models.detectors.one_map_parts import (
     resnet_c4,
     resnet_dc5,
 )
+from geodet.models.detectors.panoptic_deeplab import PanopticDeepLab
 from geodet.models.detectors.panoptic_fpn import PanopticFPN
 from geodet.models.detectors.panoptic_merging import PanopticMerging
 from geodet.models.detectors.point_rend_families import (
@@ -84,6 +95,9 @@ __all__ = [
     "FCOS",
     "RCNN",
     "BranchMerger",
+    "CenterGrouping",
+    "CenterTargets",
+    "PanopticDeepLab",
     "PanopticFPN",
     "PanopticMerging",
     "ProposalNetwork",
@@ -97,6 +111,11 @@ __all__ = [
     "cascade_mask_rcnn_fpn",
     "cascade_rcnn_fpn",
     "dc5_mask_head",
+    "deeplab_decoder",
+    "deeplab_preprocess",
+    "deeplab_resnet",
+    "deeplab_v3",
+    "deeplab_v3_plus",
     "fast_rcnn_fpn",
     "faster_rcnn_c4",
     "faster_rcnn_dc5",
@@ -120,6 +139,7 @@ __all__ = [
     "one_map_pooler",
     "one_map_preprocess",
     "one_map_rpn",
+    "panoptic_deeplab",
     "panoptic_fpn",
     "point_rend_mask_rcnn_fpn",
     "point_rend_semantic_fpn",

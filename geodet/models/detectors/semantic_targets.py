@@ -8,7 +8,7 @@ from torch import Tensor
 from geodet.errors import DtypeError, InvalidValueError, ShapeError
 from geodet.structures import ImageList, SemanticMap
 
-__all__ = ["padded_labels"]
+__all__ = ["check_classes", "padded_labels"]
 
 
 def padded_labels(targets: Sequence[SemanticMap], batch: ImageList, *, num_classes: int) -> Tensor:
@@ -43,11 +43,12 @@ def padded_labels(targets: Sequence[SemanticMap], batch: ImageList, *, num_class
                 f"{target.image_size}; transform image and truth together"
             )
         labels[position, : size.height, : size.width] = target.labels.to(labels.device)
-    _check_classes(labels, num_classes)
+    check_classes(labels, num_classes)
     return labels
 
 
-def _check_classes(labels: Tensor, num_classes: int) -> None:
+def check_classes(labels: Tensor, num_classes: int) -> None:
+    """Raise InvalidValueError unless all labels [b, H, W] are -1 or below `num_classes`."""
     # On a GPU this waits once per batch; without it a wrong class is a device-side assert.
     wrong = (labels < -1) | (labels >= num_classes)
     if not bool(wrong.any()):

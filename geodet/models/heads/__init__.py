@@ -3,6 +3,8 @@
 from geodet.models.heads.box import BoxHead, BoxPredictor
 from geodet.models.heads.box_features import BoxFeatures, ConvFcFeatures, StageFeatures
 from geodet.models.heads.cascade import CascadeBoxHead
+from geodet.models.heads.centers import CenterHead
+from geodet.models.heads.deeplab import DeepLabDecoder, DeepLabV3Head, DeepLabV3PlusHead
 from geodet.models.heads.dense import FCOSHead, RetinaNetHead
 from geodet.models.heads.dense_selection import DenseSelector
 from geodet.models.heads.given_proposals import GivenProposals
@@ -35,8 +37,12 @@ __all__ = [
     "BoxHead",
     "BoxPredictor",
     "CascadeBoxHead",
+    "CenterHead",
     "CoarseMaskHead",
     "ConvFcFeatures",
+    "DeepLabDecoder",
+    "DeepLabV3Head",
+    "DeepLabV3PlusHead",
     "DenseSelector",
     "FCOSHead",
     "FirstStage",

@@ -13,7 +13,7 @@ from geodet.errors import CompositionError
 from geodet.models.features import Backbone, FeatureSpec
 from geodet.models.losses.pixels import PixelLoss
 
-__all__ = ["SemanticHead", "check_semantic_head", "enlarge"]
+__all__ = ["SemanticHead", "check_maps", "check_semantic_head", "enlarge"]
 
 
 class SemanticHead(nn.Module, ABC):
@@ -92,12 +92,17 @@ def enlarge(cells: Tensor, stride: int) -> Tensor:
 
 def check_semantic_head(head: SemanticHead, backbone: Backbone) -> None:
     """Raise CompositionError unless the backbone gives every map that the head reads."""
-    reader, maker = type(head).__name__, type(backbone).__name__
-    for name, wanted in head.specs.items():
+    check_maps(type(head).__name__, head.specs, backbone)
+
+
+def check_maps(reader: str, specs: Mapping[str, FeatureSpec], backbone: Backbone) -> None:
+    """Raise CompositionError unless the backbone gives every map that `reader` reads."""
+    maker = type(backbone).__name__
+    for name, wanted in specs.items():
         given = backbone.feature_specs.get(name)
         if given is None:
             raise CompositionError(
-                f"{reader} reads {list(head.specs)}, {maker} gives {list(backbone.feature_specs)}: "
+                f"{reader} reads {list(specs)}, {maker} gives {list(backbone.feature_specs)}: "
                 f"{name} missing"
             )
         for what in ("channels", "stride"):

@@ -1,5 +1,6 @@
 """Building blocks of networks: convolution with norm, norms, initialisations."""
 
+from geodet.models.layers.aspp import ASPP
 from geodet.models.layers.attention import attend, decomposed_bias, relative_embeddings
 from geodet.models.layers.checkpointing import run_block
 from geodet.models.layers.conv import ConvNorm
@@ -16,9 +17,11 @@ from geodet.models.layers.initialisation import (
 from geodet.models.layers.mlp import Mlp
 from geodet.models.layers.norms import FrozenBatchNorm2d, LayerNorm2d, NormFactory, group_norm
 from geodet.models.layers.patch_embed import PatchEmbed, grid_positions
+from geodet.models.layers.separable import SeparableConv
 from geodet.models.layers.windows import join_windows, split_windows
 
 __all__ = [
+    "ASPP",
     "ConvNorm",
     "DeformConvNorm",
     "DropPath",
@@ -27,6 +30,7 @@ __all__ = [
     "Mlp",
     "NormFactory",
     "PatchEmbed",
+    "SeparableConv",
     "attend",
     "decomposed_bias",
     "drop_path_rates",
