@@ -291,7 +291,7 @@ class PanopticFpnRecipe:
         overlap_threshold: greatest share of its mask that better objects may have.
         min_stuff_area: least area of a background class in the scene, pixels.
     Raises:
-        RecipeError: the detector has no masks.
+        RecipeError: the detector has no masks, or rotated boxes.
     """
 
     detector: RcnnRecipe
@@ -305,6 +305,8 @@ class PanopticFpnRecipe:
             raise RecipeError(
                 "detector.mask_head: a scene is made of masks; give the detector a MaskHeadRecipe"
             )
+        if self.detector.rotated:
+            raise RecipeError("detector.rotated: expected false, scenes are made by upright boxes")
 
     @property
     def outputs(self) -> tuple[Output, ...]:

@@ -185,6 +185,8 @@ def test_a_scene_needs_a_detector_with_masks():
     """Said at construction."""
     with pytest.raises(RecipeError, match=r"detector.mask_head: a scene is made of masks"):
         PanopticFpnRecipe(detector=MODELS["faster"])
+    with pytest.raises(RecipeError, match=r"detector.rotated: expected false"):
+        PanopticFpnRecipe(detector=MODELS["rotated"])
     with pytest.raises(RecipeError, match=r"learns semantic, CocoRecipe offers"):
         attrs.evolve(recipe_of("semantic"), data=CocoRecipe(root=Path("x")))
 
