@@ -31,6 +31,15 @@ def _torchvision_name(name):
     return re.sub(r"conv(\d)\.norm", r"bn\1", name)
 
 
+def _assert_near(given, wanted):
+    """Equal up to float32 in another order of operations, over up to 101 layers.
+
+    Sums of many terms cancel, so an error is measured against the map, not against its cell.
+    """
+    assert given.shape == wanted.shape
+    assert (given - wanted).abs().max() < 1e-4 * wanted.abs().max()
+
+
 def _with_weights_of(peer, model):
     state = peer.state_dict()
     model.load_state_dict({name: state[_torchvision_name(name)] for name in model.state_dict()})
@@ -64,8 +73,7 @@ def test_maps_equal_torchvision(depth, peer, options):
         maps = model(image)
         for i in range(4):
             features = getattr(peer, f"layer{i + 1}")(features)
-            # float32 in another order of operations (batch norm folded), over up to 50 layers
-            torch.testing.assert_close(maps[f"res{i + 2}"], features, rtol=1e-3, atol=1e-3)
+            _assert_near(maps[f"res{i + 2}"], features)
     check_feature_maps(maps, model.feature_specs, ImageSize(70, 64))
 
 
@@ -168,7 +176,7 @@ def test_dilated_stages_equal_timm_with_its_layers_changed(res4, res5, grid, str
         maps = model(image)
         for i in range(4):
             features = getattr(peer, f"layer{i + 1}")(features)
-            torch.testing.assert_close(maps[f"res{i + 2}"], features, rtol=1e-3, atol=1e-3)
+            _assert_near(maps[f"res{i + 2}"], features)
     check_feature_maps(maps, model.feature_specs, ImageSize(64, 96))
 
 
