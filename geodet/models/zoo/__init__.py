@@ -7,11 +7,8 @@ the first two stages and all batch norms are frozen where published weights had 
 from scratch, use the families in `geodet.models.detectors` with a trainable norm, `freeze_at=0`.
 """
 
-from geodet.models.zoo.dense import (
-    fcos_r50_fpn,
-    retinanet_r50_fpn,
-    retinanet_r101_fpn,
-)
+from geodet.models.zoo.deeplab import deeplab_v3_plus_r103, deeplab_v3_r103, panoptic_deeplab_r52
+from geodet.models.zoo.dense import fcos_r50_fpn, retinanet_r50_fpn, retinanet_r101_fpn
 from geodet.models.zoo.loading import default_cache, fetch, load
 from geodet.models.zoo.mvit import (
     cascade_mask_rcnn_mvitv2_b,
@@ -145,6 +142,8 @@ __all__ = [
     "cascade_mask_rcnn_vitdet_l",
     "cascade_mask_rcnn_vitdet_l_lvis",
     "cascade_mask_rcnn_x152_fpn_gn_dcn",
+    "deeplab_v3_plus_r103",
+    "deeplab_v3_r103",
     "default_cache",
     "fast_rcnn_r50_fpn",
     "faster_rcnn_r50_c4",
@@ -189,6 +188,7 @@ __all__ = [
     "mask_rcnn_vitdet_l_lvis",
     "mask_rcnn_x101_fpn",
     "mask_rcnn_x101_fpn_lvis",
+    "panoptic_deeplab_r52",
     "panoptic_fpn_r50",
     "panoptic_fpn_r101",
     "panoptic_fpn_r101_dcn_cascade_gn",

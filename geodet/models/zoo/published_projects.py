@@ -1,5 +1,10 @@
 """Published checkpoints of Detectron2's projects."""
 
+from geodet.models.zoo.deeplab import (
+    deeplab_v3_plus_r103,
+    deeplab_v3_r103,
+    panoptic_deeplab_r52,
+)
 from geodet.models.zoo.projects import (
     point_rend_mask_rcnn_r50_fpn,
     point_rend_mask_rcnn_r50_fpn_cityscapes,
@@ -65,6 +70,40 @@ PROJECTS: tuple[PublishedCheckpoint, ...] = (
             (tridentnet_r50_c4, "1x", "tridentnet_fast_R_50_C4_1x/148572687/756cda", 38.0),
             (tridentnet_r50_c4, "3x", "tridentnet_fast_R_50_C4_3x/148572287/e1027c", 40.6),
             (tridentnet_r101_c4, "3x", "tridentnet_fast_R_101_C4_3x/148572198/164568", 43.6),
+        ),
+    ),
+    *published(
+        "Cityscapes",
+        "DeepLab/Cityscapes-SemanticSegmentation",
+        ("miou",),
+        (
+            (
+                deeplab_v3_r103,
+                "90k",
+                "deeplab_v3_R_103_os16_mg124_poly_90k_bs16/28041665/0dff1b",
+                78.5,
+            ),
+            (
+                deeplab_v3_plus_r103,
+                "90k",
+                "deeplab_v3_plus_R_103_os16_mg124_poly_90k_bs16/28054032/a8a355",
+                80.0,
+            ),
+        ),
+    ),
+    *published(
+        "Cityscapes",
+        "PanopticDeepLab/Cityscapes-PanopticSegmentation",
+        ("pq", "miou", "mask_ap"),
+        (
+            (
+                panoptic_deeplab_r52,
+                "90k",
+                "panoptic_deeplab_R_52_os16_mg124_poly_90k_bs32/380d9c",
+                60.3,
+                78.2,
+                33.2,
+            ),
         ),
     ),
 )

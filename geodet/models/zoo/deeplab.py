@@ -1,0 +1,58 @@
+"""DeepLab on Cityscapes, as Detectron2's projects publish it: 19 classes, 8 of them things.
+
+The mean inside ASPP keeps the window of the training crops, 512 x 1024 pixels.
+"""
+
+from geodet.models.detectors import (
+    PanopticDeepLab,
+    SemanticSegmentor,
+    deeplab_v3,
+    deeplab_v3_plus,
+    panoptic_deeplab,
+)
+from geodet.models.preprocess import Preprocess
+from geodet.structures import SceneLabels
+
+__all__ = ["deeplab_v3_plus_r103", "deeplab_v3_r103", "panoptic_deeplab_r52"]
+
+_CROP_CELLS = (32, 64)
+
+
+def deeplab_v3_r103(*, num_classes: int = 19) -> SemanticSegmentor:
+    """DeepLabV3, ResNet-101 with a stem of three convolutions."""
+    return deeplab_v3(
+        num_classes=num_classes, preprocess=_pixels(), depth=101, pool_cells=_CROP_CELLS
+    )
+
+
+def deeplab_v3_plus_r103(*, num_classes: int = 19) -> SemanticSegmentor:
+    """DeepLabV3+, ResNet-101 with a stem of three convolutions."""
+    return deeplab_v3_plus(
+        num_classes=num_classes, preprocess=_pixels(), depth=101, pool_cells=_CROP_CELLS
+    )
+
+
+def panoptic_deeplab_r52(*, num_things: int = 8, num_stuff: int = 11) -> PanopticDeepLab:
+    """Panoptic-DeepLab, ResNet-50 with a stem of three convolutions.
+
+    Classes are numbered as Cityscapes' training ids: stuff first, then things.
+    """
+    count = num_stuff + num_things
+    return panoptic_deeplab(
+        labels=SceneLabels(things=range(num_stuff, count), semantic=range(count)),
+        preprocess=_pixels(),
+        depth=50,
+        separable=False,
+        pool_cells=_CROP_CELLS,
+    )
+
+
+def _pixels() -> Preprocess:
+    return Preprocess(
+        channel_order="rgb",
+        mean=(123.675, 116.28, 103.53),
+        std=(58.395, 57.12, 57.375),
+        size_divisor=1,
+        short_edge=1024,
+        max_long_edge=2048,
+    )
