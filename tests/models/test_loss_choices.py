@@ -8,7 +8,6 @@ from torchvision.ops import generalized_box_iou_loss
 
 from geodet.errors import CompositionError
 from geodet.models import (
-    RCNN,
     ROTATED,
     UPRIGHT,
     BoxCoder,
@@ -18,9 +17,9 @@ from geodet.models import (
     RotatedBoxCoder,
     SigmoidClasses,
     SmoothL1,
+    faster_rcnn_fpn,
     group_norm,
 )
-from geodet.models.detectors import fpn_box_head, fpn_rpn, resnet_fpn
 from geodet.models.heads import BoxPredictor
 
 NAMES = {"rpn_objectness", "rpn_boxes", "box_classes", "box_deltas"}
@@ -28,19 +27,20 @@ NAMES = {"rpn_objectness", "rpn_boxes", "box_classes", "box_deltas"}
 
 def _detector(class_loss=None, box_loss=None, **options):
     torch.manual_seed(0)
-    backbone = resnet_fpn(depth=18, width=8, fpn_channels=16, freeze_at=0, norm=group_norm(8))
-    return RCNN(
+    return faster_rcnn_fpn(
+        num_classes=2,
         preprocess=Preprocess(channel_order="rgb", mean=(60.0,) * 3, std=(60.0,) * 3),
-        backbone=backbone,
-        proposals=fpn_rpn(backbone, anchor_sizes=(16, 32, 64, 128, 256), box_loss=box_loss),
-        box_head=fpn_box_head(
-            backbone,
-            num_classes=2,
-            fc_features=(16,),
-            class_loss=class_loss,
-            box_loss=box_loss,
-            **options,
-        ),
+        depth=18,
+        width=8,
+        fpn_channels=16,
+        freeze_at=0,
+        norm=group_norm(8),
+        anchor_sizes=(16, 32, 64, 128, 256),
+        box_features=(16,),
+        class_loss=class_loss,
+        box_loss=box_loss,
+        rpn_box_loss=box_loss,
+        **options,
     )
 
 

@@ -15,6 +15,7 @@ from geodet.models.detectors.fpn_parts import (
 )
 from geodet.models.detectors.rcnn import RCNN
 from geodet.models.layers import FrozenBatchNorm2d, NormFactory
+from geodet.models.losses import BoxLoss, ClassLoss
 from geodet.models.preprocess import Preprocess
 
 __all__ = ["faster_rcnn_fpn", "mask_rcnn_fpn"]
@@ -39,12 +40,17 @@ def faster_rcnn_fpn(
     test_proposals: tuple[int, int] = (1000, 1000),
     box_samples: int = 512,
     box_features: Sequence[int] = (1024, 1024),
+    class_agnostic: bool = False,
+    class_loss: ClassLoss | None = None,
+    box_loss: BoxLoss | None = None,
+    rpn_box_loss: BoxLoss | None = None,
     score_threshold: float = 0.05,
     nms_threshold: float = 0.5,
     max_detections: int = 100,
 ) -> RCNN:
     """Faster R-CNN on a ResNet with a pyramid; arguments as in `resnet_fpn`, `fpn_rpn` and
-    `fpn_box_head` (rpn_samples and box_samples are their samples_per_image).
+    `fpn_box_head` (rpn_samples and box_samples are their samples_per_image, rpn_box_loss is the
+    box_loss of the first).
     Without pretrained weights take a trainable `norm` and `freeze_at=0`.
     """
     backbone = resnet_fpn(
@@ -61,6 +67,7 @@ def faster_rcnn_fpn(
         backbone,
         anchor_sizes=anchor_sizes,
         aspect_ratios=aspect_ratios,
+        box_loss=rpn_box_loss,
         samples_per_image=rpn_samples,
         train_proposals=train_proposals,
         test_proposals=test_proposals,
@@ -69,6 +76,9 @@ def faster_rcnn_fpn(
         backbone,
         num_classes=num_classes,
         fc_features=box_features,
+        class_agnostic=class_agnostic,
+        class_loss=class_loss,
+        box_loss=box_loss,
         samples_per_image=box_samples,
         score_threshold=score_threshold,
         nms_threshold=nms_threshold,
@@ -101,6 +111,10 @@ def mask_rcnn_fpn(
     test_proposals: tuple[int, int] = (1000, 1000),
     box_samples: int = 512,
     box_features: Sequence[int] = (1024, 1024),
+    class_agnostic: bool = False,
+    class_loss: ClassLoss | None = None,
+    box_loss: BoxLoss | None = None,
+    rpn_box_loss: BoxLoss | None = None,
     mask_convs: Sequence[int] = (256, 256, 256, 256),
     score_threshold: float = 0.05,
     nms_threshold: float = 0.5,
@@ -127,6 +141,10 @@ def mask_rcnn_fpn(
         test_proposals=test_proposals,
         box_samples=box_samples,
         box_features=box_features,
+        class_agnostic=class_agnostic,
+        class_loss=class_loss,
+        box_loss=box_loss,
+        rpn_box_loss=rpn_box_loss,
         score_threshold=score_threshold,
         nms_threshold=nms_threshold,
         max_detections=max_detections,
