@@ -4,6 +4,14 @@ from geodet.recipes.backbones import PreprocessRecipe, ResNetFpnRecipe
 from geodet.recipes.config import load_recipe
 from geodet.recipes.data import CocoRecipe, DataRecipe, ShapesRecipe
 from geodet.recipes.default import default_recipe
+from geodet.recipes.detectors import (
+    FasterRcnnRecipe,
+    FcosRecipe,
+    KeypointRcnnRecipe,
+    MaskRcnnRecipe,
+    RcnnRecipe,
+    RetinaNetRecipe,
+)
 from geodet.recipes.facts import DataFacts, Output
 from geodet.recipes.heads import (
     BoxHeadRecipe,
@@ -13,20 +21,10 @@ from geodet.recipes.heads import (
     RpnRecipe,
     SemanticHeadRecipe,
 )
-from geodet.recipes.models import (
-    BackboneRecipe,
-    FasterRcnnRecipe,
-    FcosRecipe,
-    KeypointRcnnRecipe,
-    MaskRcnnRecipe,
-    ModelRecipe,
-    PanopticFpnRecipe,
-    RcnnRecipe,
-    RetinaNetRecipe,
-    SemanticFpnRecipe,
-)
+from geodet.recipes.models import ModelRecipe
 from geodet.recipes.optimizers import AdamW, Cosine, MultiStep, Poly, Sgd
 from geodet.recipes.overrides import apply_overrides
+from geodet.recipes.pixel_models import DeepLabRecipe, PanopticFpnRecipe, SemanticFpnRecipe
 from geodet.recipes.saved_model import (
     Description,
     build_trained,
@@ -48,6 +46,7 @@ __all__ = [
     "Cosine",
     "DataFacts",
     "DataRecipe",
+    "DeepLabRecipe",
     "Description",
     "FasterRcnnRecipe",
     "FcosRecipe",

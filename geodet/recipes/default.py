@@ -2,8 +2,8 @@
 
 from geodet.recipes.backbones import ResNetFpnRecipe
 from geodet.recipes.data import ShapesRecipe
+from geodet.recipes.detectors import RcnnRecipe
 from geodet.recipes.heads import BoxHeadRecipe, MaskHeadRecipe, RpnRecipe
-from geodet.recipes.models import RcnnRecipe
 from geodet.recipes.optimizers import AdamW, Cosine
 from geodet.recipes.train_recipe import TrainRecipe
 

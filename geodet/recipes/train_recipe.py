@@ -133,7 +133,7 @@ class TrainRecipe:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             model = self.model.build(facts)
-        self.model.backbone.load_initial_weights(model.get_submodule("backbone"))
+        self.model.load_initial_weights(model)
         model.to(own.device)
         return BuiltTraining(
             model=model,

@@ -10,6 +10,7 @@ from geodet.errors import EvaluationError, RecipeError
 from geodet.recipes import (
     BoxHeadRecipe,
     CocoRecipe,
+    DeepLabRecipe,
     Description,
     FasterRcnnRecipe,
     FcosRecipe,
@@ -71,6 +72,7 @@ MODELS = {
     "keypoint": KeypointRcnnRecipe(**RCNN | {"keypoint_head": POINTS}),
     "cascade": RcnnRecipe(**RCNN | {"box_head": CASCADE}, mask_head=MASKS),
     "semantic": SemanticFpnRecipe(backbone=BACKBONE, semantic_head=PIXELS),
+    "deeplab": DeepLabRecipe(width=8, aspp_channels=8, dilations=(1, 2)),
     "panoptic": PanopticFpnRecipe(
         detector=RcnnRecipe(**RCNN, mask_head=MASKS), semantic_head=PIXELS, min_stuff_area=0
     ),
