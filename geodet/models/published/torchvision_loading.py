@@ -49,12 +49,14 @@ def load_torchvision(
     places = set(names.values())
     ignored = tuple(key for key in found if key.endswith(COUNTER) and key not in places)
     given = {key: value for key, value in found.items() if key not in ignored}
-    given |= unsaved_tensors(model, names, given)
+    kept = unsaved_tensors(model, names, given)
+    given |= kept
     missing = [ours for ours, key in names.items() if key not in given]
     strangers = without_rules(model, missing, TORCHVISION) if given.keys() - places else []
     notes = [f"no rule translates the names in {', '.join(strangers)}"] if strangers else []
     report = load_weights(model, given, source=name, partial=partial, names=names, notes=notes)
-    return attrs.evolve(report, ignored=ignored)
+    loaded = tuple(ours for ours in report.loaded if names[ours] not in kept)
+    return attrs.evolve(report, loaded=loaded, ignored=ignored)
 
 
 # Names before torchvision 0.13, which its first published weights still have.

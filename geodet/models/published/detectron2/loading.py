@@ -40,7 +40,8 @@ def load_by_rules(model: nn.Module, path: Path, rules: Rules, *, partial: bool) 
     if filled:
         notes.append(f"{len(filled) // 2} frozen norms without statistics: mean 0, variance 1")
     given |= filled
-    given |= unsaved_tensors(model, names, given)
+    kept = unsaved_tensors(model, names, given)
+    given |= kept
     unused = [key for key in rest if key in _PIXELS or key.endswith(COUNTER)]
     outside: dict[str, Tensor] = {}
     # A file of a whole detector has some of its whole names.
@@ -62,7 +63,9 @@ def load_by_rules(model: nn.Module, path: Path, rules: Rules, *, partial: bool) 
     report = load_weights(model, given, source=source, partial=partial, names=names, notes=notes)
     return attrs.evolve(
         report,
-        loaded=tuple(name for name in report.loaded if name not in outside),
+        loaded=tuple(
+            name for name in report.loaded if name not in outside and names[name] not in kept
+        ),
         skipped=(*report.skipped, *(_lacking(o, names[o], v) for o, v in outside.items())),
         ignored=(*file.ignored, *unused),
     )
