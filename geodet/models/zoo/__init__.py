@@ -7,8 +7,18 @@ the first two stages and all batch norms are frozen where published weights had 
 from scratch, use the families in `geodet.models.detectors` with a trainable norm, `freeze_at=0`.
 """
 
-from geodet.models.zoo.deeplab import deeplab_v3_plus_r103, deeplab_v3_r103, panoptic_deeplab_r52
-from geodet.models.zoo.dense import fcos_r50_fpn, retinanet_r50_fpn, retinanet_r101_fpn
+from geodet.models.zoo.deeplab import (
+    deeplab_v3_plus_r103,
+    deeplab_v3_r103,
+    panoptic_deeplab_r52,
+    panoptic_deeplab_r52_coco_separable,
+    panoptic_deeplab_r52_separable,
+)
+from geodet.models.zoo.dense import (
+    fcos_r50_fpn,
+    retinanet_r50_fpn,
+    retinanet_r101_fpn,
+)
 from geodet.models.zoo.loading import default_cache, fetch, load
 from geodet.models.zoo.mvit import (
     cascade_mask_rcnn_mvitv2_b,
@@ -31,6 +41,7 @@ from geodet.models.zoo.projects import (
     point_rend_mask_rcnn_r50_fpn_cityscapes,
     point_rend_mask_rcnn_r101_fpn,
     point_rend_mask_rcnn_x101_fpn,
+    point_rend_semantic_r101_fpn_cityscapes,
     tridentnet_r50_c4,
     tridentnet_r101_c4,
 )
@@ -189,6 +200,8 @@ __all__ = [
     "mask_rcnn_x101_fpn",
     "mask_rcnn_x101_fpn_lvis",
     "panoptic_deeplab_r52",
+    "panoptic_deeplab_r52_coco_separable",
+    "panoptic_deeplab_r52_separable",
     "panoptic_fpn_r50",
     "panoptic_fpn_r101",
     "panoptic_fpn_r101_dcn_cascade_gn",
@@ -196,6 +209,7 @@ __all__ = [
     "point_rend_mask_rcnn_r50_fpn_cityscapes",
     "point_rend_mask_rcnn_r101_fpn",
     "point_rend_mask_rcnn_x101_fpn",
+    "point_rend_semantic_r101_fpn_cityscapes",
     "retinanet_r50_fpn",
     "retinanet_r101_fpn",
     "rpn_r50_c4",

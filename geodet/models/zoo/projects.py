@@ -1,7 +1,13 @@
-"""PointRend and TridentNet."""
+"""PointRend, for masks and for classes of pixels, and TridentNet."""
 
-from geodet.models.detectors import RCNN, point_rend_mask_rcnn_fpn, tridentnet_c4
-from geodet.models.detectors.trident import TridentNet
+from geodet.models.detectors import (
+    RCNN,
+    SemanticSegmentor,
+    TridentNet,
+    point_rend_mask_rcnn_fpn,
+    point_rend_semantic_fpn,
+    tridentnet_c4,
+)
 from geodet.models.zoo.pixels import msra_pixels, resnext_pixels
 
 __all__ = [
@@ -9,6 +15,7 @@ __all__ = [
     "point_rend_mask_rcnn_r50_fpn_cityscapes",
     "point_rend_mask_rcnn_r101_fpn",
     "point_rend_mask_rcnn_x101_fpn",
+    "point_rend_semantic_r101_fpn_cityscapes",
     "tridentnet_r50_c4",
     "tridentnet_r101_c4",
 ]
@@ -46,6 +53,16 @@ def point_rend_mask_rcnn_r50_fpn_cityscapes(*, num_classes: int = 8) -> RCNN:
         num_classes=num_classes,
         preprocess=msra_pixels(short_edge=1024, max_long_edge=2048),
         depth=50,
+        stride_in_1x1=True,
+    )
+
+
+def point_rend_semantic_r101_fpn_cityscapes(*, num_classes: int = 19) -> SemanticSegmentor:
+    """Semantic FPN with PointRend, ResNet-101, images of Cityscapes at their full size."""
+    return point_rend_semantic_fpn(
+        num_classes=num_classes,
+        preprocess=msra_pixels(short_edge=1024, max_long_edge=2048),
+        depth=101,
         stride_in_1x1=True,
     )
 

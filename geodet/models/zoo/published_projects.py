@@ -4,12 +4,15 @@ from geodet.models.zoo.deeplab import (
     deeplab_v3_plus_r103,
     deeplab_v3_r103,
     panoptic_deeplab_r52,
+    panoptic_deeplab_r52_coco_separable,
+    panoptic_deeplab_r52_separable,
 )
 from geodet.models.zoo.projects import (
     point_rend_mask_rcnn_r50_fpn,
     point_rend_mask_rcnn_r50_fpn_cityscapes,
     point_rend_mask_rcnn_r101_fpn,
     point_rend_mask_rcnn_x101_fpn,
+    point_rend_semantic_r101_fpn_cityscapes,
     tridentnet_r50_c4,
     tridentnet_r101_c4,
 )
@@ -74,18 +77,31 @@ PROJECTS: tuple[PublishedCheckpoint, ...] = (
     ),
     *published(
         "Cityscapes",
+        "PointRend/SemanticSegmentation",
+        ("miou",),
+        (
+            (
+                point_rend_semantic_r101_fpn_cityscapes,
+                "1x",
+                "pointrend_semantic_R_101_FPN_1x_cityscapes/202576688/cf6ac1",
+                78.9,
+            ),
+        ),
+    ),
+    *published(
+        "Cityscapes",
         "DeepLab/Cityscapes-SemanticSegmentation",
         ("miou",),
         (
             (
                 deeplab_v3_r103,
-                "90k",
+                "",
                 "deeplab_v3_R_103_os16_mg124_poly_90k_bs16/28041665/0dff1b",
                 78.5,
             ),
             (
                 deeplab_v3_plus_r103,
-                "90k",
+                "",
                 "deeplab_v3_plus_R_103_os16_mg124_poly_90k_bs16/28054032/a8a355",
                 80.0,
             ),
@@ -94,15 +110,34 @@ PROJECTS: tuple[PublishedCheckpoint, ...] = (
     *published(
         "Cityscapes",
         "PanopticDeepLab/Cityscapes-PanopticSegmentation",
-        ("pq", "miou", "mask_ap"),
+        ("pq", "miou"),
         (
             (
                 panoptic_deeplab_r52,
-                "90k",
-                "panoptic_deeplab_R_52_os16_mg124_poly_90k_bs32/380d9c",
+                "",
+                "panoptic_deeplab_R_52_os16_mg124_poly_90k_bs32/bd324a",
                 60.3,
                 78.2,
-                33.2,
+            ),
+            (
+                panoptic_deeplab_r52_separable,
+                "",
+                "panoptic_deeplab_R_52_os16_mg124_poly_90k_bs32_crop_512_1024_dsconv/23d03a",
+                60.3,
+                78.7,
+            ),
+        ),
+    ),
+    *published(
+        "COCO 2017 panoptic",
+        "PanopticDeepLab/COCO-PanopticSegmentation",
+        ("pq",),
+        (
+            (
+                panoptic_deeplab_r52_coco_separable,
+                "",
+                "panoptic_deeplab_R_52_os16_mg124_poly_200k_bs64_crop_640_640_coco_dsconv/5e6da2",
+                35.5,
             ),
         ),
     ),
