@@ -1,4 +1,4 @@
-"""DeepLab as Detectron2's projects publish it: on Cityscapes (19 classes, 8 of them things), and COCO.
+"""DeepLab as Detectron2 publishes it: on Cityscapes (19 classes, 8 of them things) and on COCO.
 
 The mean inside ASPP keeps the window of the training crops: 512 x 1024 pixels, 640 x 640 on COCO.
 """
