@@ -1,6 +1,7 @@
 """Prediction from checkpoints of Detectron2: every kind of output, drawn and written."""
 
 import json
+import runpy
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from geodet.models.detectors import (
     rotated_faster_rcnn_fpn,
     semantic_fpn,
 )
-from geodet.structures import SceneLabels
+from geodet.structures import RleMasks, SceneLabels
 
 TINY = {"depth": 18, "width": 8, "fpn_channels": 16, "box_features": (16,), "score_threshold": 0.0}
 TINY |= {"max_detections": 5, "train_proposals": (50, 20), "test_proposals": (50, 20)}
@@ -207,3 +208,29 @@ def test_options_that_do_not_go_together_are_one_message(
     Image.new("RGB", (9, 9)).save("a.png")
     assert cli.main(["predict", *arguments]) in (1, 2)
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_parity_weights_give_detectron2s_objects(shared_dir, tmp_path, capsys):
+    """A whole checkpoint, made from its key list: as many objects as Detectron2 finds."""
+    parity = shared_dir / "parity"
+    drawn = runpy.run_path(str(parity / "weights.py"))
+    keys = json.loads((parity / "keys" / "mask_rcnn_R_50_FPN.keys.json").read_text())
+    state = {key: torch.from_numpy(each) for key, each in drawn["state_dict"](keys).items()}
+    torch.save({"model": state}, tmp_path / "weights.pth")
+    image = shared_dir / "data/coco_mini/train2017/000000000790.jpg"
+    arguments = ["--weights", tmp_path / "weights.pth", "--model", "mask_rcnn_r50_fpn", image]
+    arguments += ["--out", tmp_path / "out", "--score", "0"]
+    assert cli.main(["predict", *map(str, arguments)]) == 0
+    capsys.readouterr()
+    rows = rows_of(tmp_path / "out")
+    expected = np.load(parity / "expected" / "mask_rcnn_R_50_FPN.npz")
+
+    assert len(rows) == len(expected["scores"])
+    found = np.array([row["score"] for row in rows])
+    np.testing.assert_allclose(found, expected["scores"], atol=1e-3)
+    size = tuple(int(each) for each in expected["image_size"])
+    masks = RleMasks.from_coco([row["segmentation"] for row in rows])
+    assert tuple(masks.image_size) == size
+    areas = masks.area().numpy()
+    assert np.mean(np.abs(areas - expected["mask_area"]) <= 0.01 * expected["mask_area"] + 2) > 0.95
