@@ -221,7 +221,7 @@ class RotatedKind(BoxKind[RotatedBoxes]):
     """Final: centre x, centre y, width, height in pixels, angle in degrees.
 
     Clipping follows Detectron2: a box is cut when it stands within a degree of upright, and left
-    as it is otherwise, since no smaller box of its angle would cover what lies inside as well.
+    as it is otherwise. `RotatedBoxes.clip_to` shrinks every box to what lies inside: another rule.
     """
 
     structure = RotatedBoxes
