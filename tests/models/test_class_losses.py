@@ -127,3 +127,16 @@ def test_impossible_numbers_fail_at_construction(make, message):
     """Before any training."""
     with pytest.raises(CompositionError, match=message):
         make()
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize(
+    "loss", [SoftmaxClasses(), SigmoidClasses(), FederatedClasses(COUNTS, num_classes_used=7)]
+)
+def test_cuda_computes_like_the_cpu(loss, cuda):
+    """Buffers move with the module; with every class drawn nothing is random."""
+    logits, labels = _logits()
+    expected = loss(logits, labels)
+    value = loss.to(cuda)(logits.to(cuda), labels.to(cuda))
+    torch.testing.assert_close(value.cpu(), expected)
+    loss.to("cpu")

@@ -217,3 +217,21 @@ def test_two_pictures_are_learned_by_heart(turned):
         assert len(sure) <= 2 * len(truth)
         assert torch.equal(sure.labels[match], truth.labels)
         assert sure.boxes[match].same_orientation(truth.boxes, atol_deg=20).all()
+
+
+@pytest.mark.cuda
+def test_cuda_trains_and_predicts_like_the_cpu(turned, cuda):
+    """Images and targets come from the CPU; losses and detections are on the device."""
+    # Every anchor is sampled, so that no random generator makes the two differ.
+    model = _tiny(rpn_samples=100_000, box_samples=10_000, score_threshold=0.0)
+    expected = model(*turned)
+    model.to(cuda)
+    losses = model(*turned)
+    sum(losses.values()).backward()
+    assert all(p.grad is not None and p.grad.is_cuda for p in model.parameters())
+    for name in ("rpn_objectness", "rpn_boxes"):
+        # Convolutions may run in TF32, with 10 bits of mantissa.
+        torch.testing.assert_close(losses[name].cpu(), expected[name], rtol=0.02, atol=0.01)
+    (found, _) = model(turned[0])
+    assert found.boxes.cxcywha.is_cuda
+    assert len(found) > 0
