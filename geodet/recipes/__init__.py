@@ -24,6 +24,7 @@ from geodet.recipes.heads import (
 from geodet.recipes.models import ModelRecipe
 from geodet.recipes.optimizers import AdamW, Cosine, MultiStep, Poly, Sgd
 from geodet.recipes.overrides import apply_overrides
+from geodet.recipes.panoptic_deeplab import PanopticDeepLabRecipe
 from geodet.recipes.pixel_models import DeepLabRecipe, PanopticFpnRecipe, SemanticFpnRecipe
 from geodet.recipes.saved_model import (
     Description,
@@ -58,6 +59,7 @@ __all__ = [
     "MultiStep",
     "MvitFpnRecipe",
     "Output",
+    "PanopticDeepLabRecipe",
     "PanopticFpnRecipe",
     "PointRendRecipe",
     "Poly",

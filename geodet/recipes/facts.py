@@ -41,7 +41,8 @@ class DataFacts:
 def target_kind(outputs: Collection[Output]) -> TargetKind:
     """Return the kind of target that a model of these outputs learns from."""
     if "panoptic" in outputs:
-        return "scene"
+        # A model without boxes makes targets of its own of the scene.
+        return "scene" if "boxes" in outputs else "panoptic"
     return "semantic" if "semantic" in outputs else "instances"
 
 

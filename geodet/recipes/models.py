@@ -3,6 +3,7 @@
 from typing import TypeAlias
 
 from geodet.recipes.detectors import FcosRecipe, RcnnRecipe, RetinaNetRecipe
+from geodet.recipes.panoptic_deeplab import PanopticDeepLabRecipe
 from geodet.recipes.pixel_models import DeepLabRecipe, PanopticFpnRecipe, SemanticFpnRecipe
 
 __all__ = ["ModelRecipe"]
@@ -14,4 +15,5 @@ ModelRecipe: TypeAlias = (
     | SemanticFpnRecipe
     | DeepLabRecipe
     | PanopticFpnRecipe
+    | PanopticDeepLabRecipe
 )

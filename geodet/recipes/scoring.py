@@ -27,6 +27,7 @@ from geodet.recipes.facts import Output, facts_of, stuff_names, target_kind
 from geodet.recipes.train_recipe import TrainRecipe
 from geodet.structures import (
     Instances,
+    PanopticSegmentation,
     ScenePrediction,
     SceneTarget,
     SemanticMap,
@@ -194,9 +195,16 @@ class _Judges:
         """
         image_id, truth, target = batch.image_ids[row], batch.instances[row], batch.targets[row]
         scene = batch.panoptic[row]
-        if isinstance(found, ScenePrediction) and isinstance(target, SceneTarget):
+        if isinstance(found, ScenePrediction) and isinstance(
+            target, SceneTarget | PanopticSegmentation
+        ):
+            pixels = (
+                target.semantic
+                if isinstance(target, SceneTarget)
+                else SemanticMap.from_panoptic(target)
+            )
             self._add(self._detection, image_id, found.instances, truth)
-            self._add(self._semantic, image_id, found.semantic, target.semantic)
+            self._add(self._semantic, image_id, found.semantic, pixels)
             if scene is not None:
                 self._add(self._panoptic, image_id, found.panoptic, scene)
         elif isinstance(found, SemanticScores) and isinstance(target, SemanticMap):
