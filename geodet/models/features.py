@@ -1,15 +1,15 @@
 """What feature maps look like, and the contract of everything that makes them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import attrs
 from torch import Tensor, nn
 
 from geodet.errors import CompositionError, ShapeError
-from geodet.structures import ImageList, ImageSize
+from geodet.structures import ImageList
 
-__all__ = ["Backbone", "FeatureSpec", "check_feature_maps", "checked_features"]
+__all__ = ["Backbone", "FeatureSpec", "check_divisible", "check_feature_maps", "checked_features"]
 
 
 @attrs.frozen
@@ -59,8 +59,25 @@ class Backbone(nn.Module, ABC):
         """
 
 
+def check_divisible(images: Tensor, divisor: int) -> None:
+    """Check that padded images fill whole cells of every map.
+
+    Args:
+        images: [b, c, H, W].
+        divisor: `size_divisor` of what reads them.
+    Raises:
+        ShapeError: H or W is no multiple of it.
+    """
+    height, width = images.shape[-2:]
+    if height % divisor or width % divisor:
+        raise ShapeError(
+            f"images: expected height and width to be multiples of {divisor}, got "
+            f"{height} x {width}; give Preprocess size_divisor={divisor}"
+        )
+
+
 def check_feature_maps(
-    features: Mapping[str, Tensor], specs: Mapping[str, FeatureSpec], padded: ImageSize
+    features: Mapping[str, Tensor], specs: Mapping[str, FeatureSpec], padded: Iterable[int]
 ) -> None:
     """Check that every declared map is there and has the declared shape.
 
@@ -69,19 +86,21 @@ def check_feature_maps(
     Args:
         features: name -> [b, channels, h, w].
         specs: what was declared.
-        padded: size of the padded input in pixels.
+        padded: height and width of the padded input in pixels: an ImageSize, or plain numbers,
+            which compile.
     Raises:
         ShapeError: a map is missing, or has another size or channel count; names the level.
     """
+    height, width = padded
     for name, spec in specs.items():
         if name not in features:
             raise ShapeError(f"feature {name!r}: declared, but only {sorted(features)} were made")
         shape = tuple(features[name].shape[1:])
-        wanted = (spec.channels, -(-padded.height // spec.stride), -(-padded.width // spec.stride))
+        wanted = (spec.channels, -(-height // spec.stride), -(-width // spec.stride))
         if shape != wanted:
             raise ShapeError(
                 f"feature {name!r}: expected [b, {', '.join(map(str, wanted))}] for stride "
-                f"{spec.stride} and a padded input of {padded.height} x {padded.width}, got "
+                f"{spec.stride} and a padded input of {height} x {width}, got "
                 f"{list(features[name].shape)}; correct the FeatureSpec that its maker declares"
             )
 
@@ -98,6 +117,5 @@ def checked_features(backbone: Backbone, batch: ImageList) -> dict[str, Tensor]:
         ShapeError: a map is missing or has another shape than declared; names the level.
     """
     features: dict[str, Tensor] = backbone(batch.tensor)
-    height, width = batch.tensor.shape[-2:]
-    check_feature_maps(features, backbone.feature_specs, ImageSize(height, width))
+    check_feature_maps(features, backbone.feature_specs, batch.tensor.shape[-2:])
     return features

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from geodet.errors import CompositionError, ShapeError
+from geodet.errors import CompositionError
 from geodet.models.backbones.staged import Stage, StagedBackbone, Stem
+from geodet.models.features import check_divisible
 from geodet.models.layers import DropPath, LayerNorm2d, Mlp, drop_path_rates, fill_transformer
 
 __all__ = [
@@ -137,12 +138,7 @@ class ConvNeXt(StagedBackbone):
             ShapeError: H or W is no multiple.
         Empty: b = 0 gives maps with b = 0.
         """
-        height, width = images.shape[-2:]
-        if height % self.size_divisor or width % self.size_divisor:
-            raise ShapeError(
-                f"images: expected height and width to be multiples of {self.size_divisor}, got "
-                f"{height} x {width}; give Preprocess size_divisor={self.size_divisor}"
-            )
+        check_divisible(images, self.size_divisor)
         maps = super().forward(images)
         return {name: self.norms[name](features) for name, features in maps.items()}
 

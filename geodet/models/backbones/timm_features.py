@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from geodet.errors import CompositionError, MissingDependencyError
 from geodet.models.features import Backbone, FeatureSpec, check_feature_maps
-from geodet.structures import ImageSize
 
 __all__ = ["TimmBackbone", "timm_backbone"]
 
@@ -61,7 +60,7 @@ class TimmBackbone(Backbone):
         if self._channels_last:
             maps = [features.permute(0, 3, 1, 2) for features in maps]
         named = dict(zip(self.feature_specs, maps, strict=True))
-        check_feature_maps(named, self.feature_specs, ImageSize(*images.shape[-2:]))
+        check_feature_maps(named, self.feature_specs, images.shape[-2:])
         return named
 
 

@@ -16,7 +16,7 @@ from geodet.models.detectors.rcnn import RCNN
 from geodet.models.features import Backbone, check_feature_maps
 from geodet.models.heads import RegionHead
 from geodet.models.preprocess import Preprocess
-from geodet.structures import ImageList, ImageSize, Instances
+from geodet.structures import ImageList, Instances
 
 __all__ = ["BranchMerger", "TridentNet"]
 
@@ -143,7 +143,7 @@ class TridentNet(nn.Module):
         batch = self.preprocess(images)
         backbone = _in_branches(self.detector.backbone)
         features = backbone.branches(batch.tensor)
-        check_feature_maps(features, backbone.feature_specs, ImageSize(*batch.tensor.shape[-2:]))
+        check_feature_maps(features, backbone.feature_specs, batch.tensor.shape[-2:])
         repeated = ImageList.cat([batch] * backbone.num_branches)
         return repeated, features, backbone.num_branches
 

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from geodet.errors import CompositionError, ShapeError
-from geodet.models.features import Backbone, FeatureSpec, check_feature_maps
+from geodet.errors import CompositionError
+from geodet.models.features import Backbone, FeatureSpec, check_divisible, check_feature_maps
 from geodet.models.layers import ConvNorm, NormFactory, fill_c2_xavier
-from geodet.structures import ImageSize
 
 __all__ = ["FPN", "LastLevelMaxPool", "LastLevelP6P7", "TopBlock"]
 
@@ -155,15 +154,9 @@ class FPN(Backbone):
             ShapeError: H or W is no multiple, or the backbone's maps are not as declared.
         Empty: b = 0 gives maps with b = 0.
         """
-        padded = ImageSize(images.shape[-2], images.shape[-1])
-        if padded.height % self.size_divisor or padded.width % self.size_divisor:
-            raise ShapeError(
-                f"images: expected height and width to be multiples of {self.size_divisor}, got "
-                f"{padded.height} x {padded.width}; give Preprocess "
-                f"size_divisor={self.size_divisor}"
-            )
+        check_divisible(images, self.size_divisor)
         below = self.bottom_up(images)
-        check_feature_maps(below, self.bottom_up.feature_specs, padded)
+        check_feature_maps(below, self.bottom_up.feature_specs, images.shape[-2:])
         levels: dict[str, Tensor] = {}
         merged: Tensor | None = None
         for number, name in zip(
@@ -181,7 +174,7 @@ class FPN(Backbone):
             source = made[self.top.source] if self.top.source in made else below[self.top.source]
             extra = list(self.feature_specs)[len(made) :]
             made.update(zip(extra, self.top(source), strict=True))
-        check_feature_maps(made, self.feature_specs, padded)
+        check_feature_maps(made, self.feature_specs, images.shape[-2:])
         return made
 
 

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from geodet.errors import CompositionError, ShapeError
-from geodet.models.features import Backbone, FeatureSpec, check_feature_maps
+from geodet.errors import CompositionError
+from geodet.models.features import Backbone, FeatureSpec, check_divisible, check_feature_maps
 from geodet.models.layers import ConvNorm, LayerNorm2d, NormFactory
 from geodet.models.necks.fpn import TopBlock
-from geodet.structures import ImageSize
 
 __all__ = ["SimpleFeaturePyramid"]
 
@@ -71,22 +70,16 @@ class SimpleFeaturePyramid(Backbone):
             ShapeError: H or W is no multiple, or the backbone's map is not as declared.
         Empty: b = 0 gives maps with b = 0.
         """
-        padded = ImageSize(images.shape[-2], images.shape[-1])
-        if padded.height % self.size_divisor or padded.width % self.size_divisor:
-            raise ShapeError(
-                f"images: expected height and width to be multiples of {self.size_divisor}, got "
-                f"{padded.height} x {padded.width}; give Preprocess "
-                f"size_divisor={self.size_divisor}"
-            )
+        check_divisible(images, self.size_divisor)
         below = self.bottom_up(images)
-        check_feature_maps(below, self.bottom_up.feature_specs, padded)
+        check_feature_maps(below, self.bottom_up.feature_specs, images.shape[-2:])
         maps = {
             f"p{number}": level(below[self.in_feature]) for number, level in self.levels.items()
         }
         if self.top is not None:
             extra = list(self.feature_specs)[len(maps) :]
             maps.update(zip(extra, self.top(maps[self.top.source]), strict=True))
-        check_feature_maps(maps, self.feature_specs, padded)
+        check_feature_maps(maps, self.feature_specs, images.shape[-2:])
         return maps
 
 
