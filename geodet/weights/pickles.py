@@ -54,7 +54,8 @@ _DAMAGE = (
 def read_pickle(path: Path) -> object:
     """Read a pickle of arrays, numbers, strings and plain containers.
 
-    Byte strings of Python 2 are read as latin-1. An `OrderedDict` comes back as a dict.
+    Byte strings of Python 2 are read as latin-1. An `OrderedDict` comes back as a dict, and
+    arrays may be read-only.
 
     Raises:
         CheckpointError: the file is missing, damaged, or asks for anything else; names it.
@@ -192,7 +193,8 @@ class _Array:
             raise ValueError(
                 f"an array of shape {list(shape)} and dtype {kind} with {len(content)} bytes"
             )
-        flat = np.frombuffer(content, kind).astype(kind.newbyteorder("="))
+        # A view of the bytes where it can be: files of gigabytes are held once, not twice.
+        flat = np.frombuffer(content, kind).astype(kind.newbyteorder("="), copy=False)
         array = flat.reshape(shape, order="F" if fortran else "C")
         self.values = array if shape else array[()]
         return self

@@ -192,6 +192,15 @@ def test_an_imagenet_file_fills_the_backbone_and_lists_the_rest(model, tmp_path)
     load_checkpoint(small().backbone, path)
 
 
+def test_torchvisions_resnets_as_detectron2_converts_them(model, tmp_path):
+    """Its script puts the classifier into the stem."""
+    classifier = {"stem.fc.weight": np.zeros((10, 256), np.float32), "stem.fc.bias": np.zeros(10)}
+    path = backbone_file(model, tmp_path / "r50.pkl", **classifier)
+    report = load_checkpoint(small(), path)
+    assert set(report.ignored) == {"fc.weight", *classifier}
+    assert len(report.loaded) == 265
+
+
 def test_an_imagenet_file_of_another_depth_is_refused(model, tmp_path):
     """Both ways: the deeper model would keep random blocks, the shallower one lose some."""
     deep = small(depth=101)

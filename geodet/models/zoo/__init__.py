@@ -19,6 +19,11 @@ from geodet.models.zoo.dense import (
     retinanet_r50_fpn,
     retinanet_r101_fpn,
 )
+from geodet.models.zoo.detectron1 import (
+    detectron1_faster_rcnn_r50_fpn,
+    detectron1_keypoint_rcnn_r50_fpn,
+    detectron1_mask_rcnn_r50_fpn,
+)
 from geodet.models.zoo.loading import default_cache, fetch, load
 from geodet.models.zoo.mvit import (
     cascade_mask_rcnn_mvitv2_b,
@@ -156,6 +161,9 @@ __all__ = [
     "deeplab_v3_plus_r103",
     "deeplab_v3_r103",
     "default_cache",
+    "detectron1_faster_rcnn_r50_fpn",
+    "detectron1_keypoint_rcnn_r50_fpn",
+    "detectron1_mask_rcnn_r50_fpn",
     "fast_rcnn_r50_fpn",
     "faster_rcnn_r50_c4",
     "faster_rcnn_r50_c4_voc",

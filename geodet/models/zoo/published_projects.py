@@ -1,4 +1,4 @@
-"""Published checkpoints of Detectron2's projects."""
+"""Published checkpoints of Detectron2's projects, and of its comparisons with Detectron1."""
 
 from geodet.models.zoo.deeplab import (
     deeplab_v3_plus_r103,
@@ -6,6 +6,11 @@ from geodet.models.zoo.deeplab import (
     panoptic_deeplab_r52,
     panoptic_deeplab_r52_coco_separable,
     panoptic_deeplab_r52_separable,
+)
+from geodet.models.zoo.detectron1 import (
+    detectron1_faster_rcnn_r50_fpn,
+    detectron1_keypoint_rcnn_r50_fpn,
+    detectron1_mask_rcnn_r50_fpn,
 )
 from geodet.models.zoo.projects import (
     point_rend_mask_rcnn_r50_fpn,
@@ -138,6 +143,47 @@ PROJECTS: tuple[PublishedCheckpoint, ...] = (
                 "",
                 "panoptic_deeplab_R_52_os16_mg124_poly_200k_bs64_crop_640_640_coco_dsconv/5e6da2",
                 35.5,
+            ),
+        ),
+    ),
+    *published(
+        "COCO 2017",
+        "Detectron1-Comparisons",
+        ("box_ap",),
+        (
+            (
+                detectron1_faster_rcnn_r50_fpn,
+                "1x",
+                "faster_rcnn_R_50_FPN_noaug_1x/137781054/7ab50c",
+                36.9,
+            ),
+        ),
+    ),
+    *published(
+        "COCO 2017",
+        "Detectron1-Comparisons",
+        ("box_ap", "mask_ap"),
+        (
+            (
+                detectron1_mask_rcnn_r50_fpn,
+                "1x",
+                "mask_rcnn_R_50_FPN_noaug_1x/137781281/62ca52",
+                37.8,
+                34.9,
+            ),
+        ),
+    ),
+    *published(
+        "COCO 2017 persons",
+        "Detectron1-Comparisons",
+        ("box_ap", "keypoint_ap"),
+        (
+            (
+                detectron1_keypoint_rcnn_r50_fpn,
+                "1x",
+                "keypoint_rcnn_R_50_FPN_1x/137781195/cce136",
+                53.1,
+                64.2,
             ),
         ),
     ),

@@ -16,8 +16,14 @@ from geodet.weights import as_tensors, read_archive
 
 __all__ = ["Detectron2File", "read_detectron2", "write_detectron2"]
 
-# Tensors that follow from the architecture: anchors, and what Swin needs for its windows.
-_CONSTANTS = ("anchor_generator.cell_anchors", ".attn.relative_position_index", ".attn_mask")
+# Tensors that no model needs: those that follow from the architecture (anchors, Swin's windows),
+# and a classifier that Detectron2's conversion of torchvision's ResNets leaves in the stem.
+_NEEDLESS = (
+    "anchor_generator.cell_anchors",
+    ".attn.relative_position_index",
+    ".attn_mask",
+    "stem.fc.",
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -59,7 +65,7 @@ def read_detectron2(path: Path) -> Detectron2File:
         blobs = _blobs(content, name)
         tensors = from_caffe2(as_tensors(blobs, source=name))
     tensors = _without_prefix(tensors, "module.")
-    ignored = tuple(key for key in tensors if any(part in key for part in _CONSTANTS))
+    ignored = tuple(key for key in tensors if any(part in key for part in _NEEDLESS))
     kept = {key: value for key, value in tensors.items() if key not in ignored}
     if not kept:
         raise CheckpointError(f"{path}: expected tensors, found none")
