@@ -190,7 +190,7 @@ def _check_stages(
             )
     if not out_features:
         raise CompositionError(f"resnet: expected out_features among {list(_STAGES)}, got none")
-    # Of the dilations, these keep every tap where it was on the undilated grid, or refine it.
+    # A dilated stage keeps the stride before it; after res4 at 2, res5 lacks two halvings.
     if (res4_dilation, res5_dilation) not in ((1, 1), (1, 2), (1, 4), (2, 4)):
         raise CompositionError(
             "resnet: expected (res4_dilation, res5_dilation) to be (1, 1), (1, 2), (1, 4) or "
