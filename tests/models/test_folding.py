@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from geodet.models import FPN, FrozenBatchNorm2d, LastLevelMaxPool, fold_norms, group_norm, resnet
-from geodet.models.backbones import RegNetStageSize, regnet
+from geodet.models.backbones import RegNetStageSize, regnet, trident_resnet
 from geodet.models.layers import ConvNorm, LayerNorm2d
 
 
@@ -35,6 +35,7 @@ MODELS = {
         50, width=8, norm=norm, deform_stages=("res4", "res5"), deform_modulated=True
     ),
     "regnet": lambda norm: regnet(SIZES, se_ratio=0.25, norm=norm, out_features=("s1", "s2")),
+    "branches": lambda norm: trident_resnet(50, width=8, norm=norm),
     "pyramid": lambda norm: FPN(
         resnet(18, width=8, norm=norm), channels=8, norm=norm, top=LastLevelMaxPool()
     ),
@@ -64,6 +65,18 @@ def test_folded_models_compute_the_same(name, norm):
             torch.testing.assert_close(value, wanted[key], rtol=1e-9, atol=1e-9)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert not any(parameter.requires_grad for parameter in folded.parameters())
+
+
+def test_branches_with_shared_weights_fold_too():
+    """A norm after each of the three dilations of one convolution is one norm."""
+    torch.manual_seed(0)
+    model = _randomised(trident_resnet(50, width=8)).double()
+    image = torch.randn(1, 3, 64, 64, dtype=torch.float64)
+    with torch.no_grad():
+        wanted = model.branches(image)["res4"]
+        torch.testing.assert_close(
+            fold_norms(model).branches(image)["res4"], wanted, rtol=1e-9, atol=1e-9
+        )
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
