@@ -55,6 +55,15 @@ def test_areas_and_boxes_are_those_of_the_masks(segmentation):
     ]
 
 
+@given(gt.panoptic_segmentations())
+def test_rows_of_pixels_are_those_of_their_segments(segmentation):
+    """Each pixel names the row of its segment, or one past the last."""
+    rows = segmentation.segment_rows()
+    for row, mask in enumerate(segmentation.to_bit_masks().data):
+        assert torch.equal(rows == row, mask)
+    assert torch.equal(rows == len(segmentation), segmentation.ids == 0)
+
+
 @given(segmentation=gt.panoptic_segmentations(), turns=st.integers(-5, 5), data=st.data())
 def test_turns_crops_and_padding_move_pixels_alone(segmentation, turns, data):
     """NumPy's turns and slices; a crop of the padding is the map again."""

@@ -129,6 +129,20 @@ def test_scores_of_one_cell_a_pixel_are_the_logits():
     assert torch.equal(scores.flip_vertically().dense(), logits.flip(1))
 
 
+@given(scores=gt.semantic_scores(), data=st.data())
+def test_probabilities_are_those_of_the_softmax(scores, data):
+    """Of the class named at each pixel, over all classes; 0 where none is named."""
+    classes = data.draw(gt.semantic_maps(image_size=scores.image_size))
+    softmax = scores.dense().softmax(0)
+    known = classes.labels >= 0
+    wanted = softmax.gather(0, classes.labels.clamp(min=0)[None])[0] * known
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_CHUNK_NUMBERS", 64)
+        assert torch.allclose(scores.probability_of(classes), wanted, atol=1e-3)
+    with pytest.raises(ShapeError, match="classes"):
+        scores.probability_of(classes.pad(0, 0, 1, 0))
+
+
 def test_many_classes_need_no_full_size_map():
     """The map of 2,000 classes at 2,000 x 2,000 pixels comes without 32 GB of scores."""
     largest = 0
