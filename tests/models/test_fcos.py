@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torchvision.models.detection import fcos as torchvision_fcos
 
-from geodet.models import FCOS, EmaNormaliser, fcos_fpn
+from geodet.models import FCOS, EmaNormaliser, fcos_fpn, group_norm
 from geodet.models.detectors.fcos import centerness_of
 from geodet.models.published import DETECTRON2, published_names
 from geodet.structures import ImageSize
@@ -40,7 +40,7 @@ def test_tensors_fit_detectron2_one_to_one(shared_dir):
 
 def test_head_equals_torchvision(tiny_fcos):
     """With the same weights: towers with group norm, centerness beside the distances."""
-    head = tiny_fcos(head_convs=4, head_norm=None, fpn_channels=32).head
+    head = tiny_fcos(head_convs=4, head_norm=group_norm(32), fpn_channels=32).head
     peer = torchvision_fcos.FCOSHead(32, num_anchors=1, num_classes=2)
     peer.classification_head.conv.load_state_dict(head.class_tower.state_dict())
     peer.classification_head.cls_logits.load_state_dict(head.class_logits.state_dict())
@@ -125,3 +125,12 @@ def test_centerness_is_1_in_the_middle_and_0_on_a_side():
     distances = torch.tensor([[2.0, 3.0, 2.0, 3.0], [1.0, 4.0, 4.0, 1.0], [0.0, 1.0, 5.0, 1.0]])
     assert centerness_of(distances).tolist() == pytest.approx([1.0, 0.25, 0.0])
     assert centerness_of(torch.zeros(0, 4)).shape == (0,)
+
+
+def test_narrow_heads_take_small_pictures(tiny_fcos):
+    """Eight channels to a group: the one cell of p7 has something to be normalised by."""
+    model = tiny_fcos(head_norm=None)
+    assert model.head.class_tower[1].num_groups == 4
+    model([torch.zeros(3, 32, 32, dtype=torch.uint8)])
+    with torch.device("meta"):
+        assert fcos_fpn(num_classes=80).head.box_tower[10].num_groups == 32

@@ -327,7 +327,8 @@ def fcos_fpn(
     `norm` and `freeze_at=0`.
 
     Args: of the backbone as in `resnet_fpn_p3_to_p7`, of the rest as in `retinanet_fpn`, and
-        head_norm: of the towers; None is group normalisation of 32 groups.
+        head_norm: of the towers; None is group normalisation, 8 channels to a group (32 groups of
+            256 channels).
         centre_radius: see `CentreMatcher`.
         scale_range: see `CentreMatcher`.
         box_loss: of the positive cells; None is 1 - GIoU.
@@ -346,14 +347,15 @@ def fcos_fpn(
             top_source="p5",
         )
     specs = backbone.feature_specs
+    channels = next(iter(specs.values())).channels
     return FCOS(
         preprocess=caffe_preprocess() if preprocess is None else preprocess,
         backbone=backbone,
         head=FCOSHead(
-            next(iter(specs.values())).channels,
+            channels,
             num_classes=num_classes,
             num_convs=head_convs,
-            norm=group_norm(32) if head_norm is None else head_norm,
+            norm=_groups_of_8(channels) if head_norm is None else head_norm,
             prior=prior,
         ),
         strides={name: spec.stride for name, spec in specs.items()},
@@ -368,3 +370,8 @@ def fcos_fpn(
         mask_head=None if mask_head is None else mask_head(backbone),
         keypoint_head=None if keypoint_head is None else keypoint_head(backbone),
     )
+
+
+def _groups_of_8(channels: int) -> NormFactory:
+    # Never groups of one channel: the coarsest map of a small image has a single cell.
+    return group_norm(max(channels // 8, 1))
