@@ -95,6 +95,8 @@ def test_a_gradient_reaches_every_parameter(pictures, negative):
     if not negative:
         assert not [name for name, p in model.named_parameters() if not p.grad.any()]
         assert model.counts["rpn_positive"] > 0
+    parts = ("preprocess", "backbone", "num_classes", "kind", "counts", "region_heads")
+    assert all(getattr(model, part) == getattr(model.detector, part) for part in parts)
 
 
 def test_one_branch_of_dilation_1_is_faster_rcnn(pictures):

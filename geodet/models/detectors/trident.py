@@ -79,6 +79,11 @@ class TridentNet(nn.Module):
         return self.detector.preprocess
 
     @property
+    def backbone(self) -> Backbone:
+        """That of the detector."""
+        return self.detector.backbone
+
+    @property
     def num_classes(self) -> int:
         """Classes without background."""
         return self.detector.num_classes
