@@ -25,7 +25,6 @@ class Figures:
 
     Args:
         features: largest error of any sampled value over the largest value of its level.
-        proposals: share of Detectron2's 300 first proposals that are among ours, IoU above 0.99.
         matched: share of detections matched one to one: same class, IoU above 0.99, score
             within 1e-3; of the side with fewer matches.
         detections: Detectron2's and ours.
@@ -36,7 +35,6 @@ class Figures:
     """
 
     features: float
-    proposals: float | None = None
     matched: float | None = None
     detections: tuple[int, int] | None = None
     masks: float | None = None
@@ -53,7 +51,7 @@ def measure(model, expected, picture):
             lambda _, inputs, output, name=name: seen.update({name: output})
         )
         for name, module in model.named_modules()
-        if name.rpartition(".")[2] in ("backbone", "proposals")
+        if name.rpartition(".")[2] == "backbone"
     ]
     try:
         found = Predictor(model, masks="rle")(picture)
