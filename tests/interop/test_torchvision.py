@@ -19,7 +19,7 @@ from geodet.structures import Skeleton
 detection = pytest.importorskip("torchvision.models.detection")
 
 SIZE = (96, 128)
-PROPOSALS = 300  # instead of 1000, for the time it takes
+PROPOSALS, DETECTIONS = 150, 25  # instead of 1000 and 100, for the time they take
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,11 @@ def picture():
 def theirs(make):
     """Torchvision's model with weights that make many different detections."""
     torch.manual_seed(0)
-    changes = {} if "retinanet" in make.__name__ else {"rpn_post_nms_top_n_test": PROPOSALS}
+    changes = (
+        {}
+        if "retinanet" in make.__name__
+        else {"rpn_post_nms_top_n_test": PROPOSALS, "box_detections_per_img": DETECTIONS}
+    )
     model = make(weights=None, weights_backbone=None, min_size=SIZE[0], max_size=400, **changes)
     for name, value in model.state_dict().items():
         if name.endswith("running_var"):
@@ -92,6 +96,7 @@ def assert_same_detections(found, wanted, *, shift=1):
 def compare_two_stages(model, oracle, image):
     """Run both and compare feature maps, proposals, logits and final boxes."""
     model.proposals.test_budget = ProposalBudget(before_nms=1000, after_nms=PROPOSALS)
+    model.box_head.max_detections = DETECTIONS
     seen = stages(oracle, ["backbone", "rpn", "roi_heads.box_predictor"])
     mine = stages(model, ["backbone", "proposals"])
     with torch.no_grad():
@@ -150,6 +155,7 @@ def test_mask_rcnn(picture):
     )
 
 
+@pytest.mark.slow
 def test_keypoint_rcnn(picture):
     """Points too; torchvision's scores of points are logits, ours probabilities."""
     oracle = theirs(detection.keypointrcnn_resnet50_fpn)

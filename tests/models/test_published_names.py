@@ -57,6 +57,13 @@ def test_a_class_takes_the_rule_of_its_nearest_parent():
     assert published_names(Body(), {})["layers.1.weight"] == "layers.1.weight"
 
 
+def test_a_model_for_several_devices_has_the_names_of_the_model():
+    """The wrapper's level is in no checkpoint."""
+    bare = published_names(Body(), RULES)
+    wrapped = published_names(nn.DataParallel(Body()), RULES)
+    assert wrapped == {f"module.{ours}": theirs for ours, theirs in bare.items()}
+
+
 def test_two_tensors_of_one_name_are_an_error():
     """It names both and the class whose rule it may be."""
     with pytest.raises(CheckpointError, match=r"head\.weight would both be called 'fc1\.weight'"):

@@ -15,18 +15,12 @@ from geodet.models.detectors.fpn_parts import resnet_fpn
 from geodet.models.detectors.pyramid_families import imagenet_preprocess
 from geodet.models.detectors.rcnn import RCNN
 from geodet.models.detectors.retinanet import RetinaNet
+from geodet.models.detectors.unaligned_heads import unaligned_heads
 from geodet.models.heads import (
     RPN,
-    BoxHead,
-    BoxPredictor,
-    ConvFcFeatures,
     DenseSelector,
-    KeypointHead,
-    MaskHead,
     ProposalBudget,
     RetinaNetHead,
-    RoiPooler,
-    RoiSampler,
     RPNHead,
 )
 from geodet.models.layers import FrozenBatchNorm2d, NormFactory
@@ -90,45 +84,24 @@ def torchvision_rcnn_fpn(
         fpn_channels=fpn_channels,
         fpn_norm=fpn_norm,
     )
-    pool = partial(
-        RoiPooler, {f"p{i}": 2**i for i in (2, 3, 4, 5)}, sampling_ratio=2, aligned=False
+    heads = unaligned_heads(
+        fpn_channels,
+        num_classes=num_classes,
+        box_loss_beta=_BETA,
+        box_convs=box_convs,
+        box_features=box_features,
+        norm=head_norm,
+        mask_convs=mask_convs,
+        skeleton=skeleton,
+        keypoint_convs=keypoint_convs,
     )
-    features = ConvFcFeatures(
-        fpn_channels, side=7, conv_channels=box_convs, fc_features=box_features, norm=head_norm
-    )
-    box_head = BoxHead(
-        pooler=pool(output_side=7),
-        features=features,
-        predictor=BoxPredictor(features.out_features, num_classes=num_classes),
-        roi_sampler=RoiSampler(Matcher((0.5,), (0, 1)), BalancedSampler(512, 0.25)),
-        score_threshold=0.05,
-        nms_threshold=0.5,
-        max_detections=100,
-        box_loss=SmoothL1(_BETA),
-    )
-    mask_head = keypoint_head = None
-    if mask_convs:
-        mask_head = MaskHead(
-            pooler=pool(output_side=14),
-            in_channels=fpn_channels,
-            num_classes=num_classes,
-            conv_channels=mask_convs,
-            norm=head_norm,
-        )
-    if skeleton is not None:
-        keypoint_head = KeypointHead(
-            pooler=pool(output_side=14),
-            in_channels=fpn_channels,
-            skeleton=skeleton,
-            conv_channels=keypoint_convs,
-        )
     return RCNN(
         preprocess=torchvision_preprocess(),
         backbone=backbone,
         proposals=_proposals(backbone, num_convs=rpn_convs),
-        box_head=box_head,
-        mask_head=mask_head,
-        keypoint_head=keypoint_head,
+        box_head=heads.box_head,
+        mask_head=heads.mask_head,
+        keypoint_head=heads.keypoint_head,
     )
 
 

@@ -26,6 +26,12 @@ def plain_names(_: nn.Module) -> dict[str, str]:
     return {}
 
 
+# What holds a whole model for several devices adds a level that no checkpoint has.
+_WRAPPERS: Rules = dict.fromkeys(
+    (nn.DataParallel, nn.parallel.DistributedDataParallel), lambda _: {"module": ""}
+)
+
+
 def published_names(model: nn.Module, rules: Rules) -> dict[str, str]:
     """The other side's name of every entry of `model.state_dict()`.
 
@@ -38,7 +44,7 @@ def published_names(model: nn.Module, rules: Rules) -> dict[str, str]:
     Raises:
         CheckpointError: two of our tensors get one name; names both and their modules.
     """
-    found = dict(_names_below(model, "", {}, rules))
+    found = dict(_names_below(model, "", {}, {**_WRAPPERS, **rules}))
     names = {name: found[name] for name in model.state_dict()}
     owners: dict[str, str] = {}
     for ours, theirs in names.items():
