@@ -13,8 +13,8 @@ from geodet.data.label_map import LabelMap
 from geodet.engine import choose_device
 from geodet.errors import CheckpointError, RecipeError
 from geodet.inference import MaskForm, Predictor
-from geodet.interop import detectron2
 from geodet.models import zoo
+from geodet.models.published import load_detectron2
 from geodet.recipes.fields import nearest
 from geodet.recipes.overrides import apply_overrides
 from geodet.recipes.saved_model import build_trained, describe_weights, find_weights
@@ -95,7 +95,7 @@ def load_zoo_model(
     if not weights.is_file():
         raise CheckpointError(f"{weights}: no such file; expected a .pkl, .pth or .safetensors")
     model = _build(function, name, labels)
-    detectron2.load_checkpoint(model, weights)
+    load_detectron2(model, weights)
     things, stuff = _classes(model, labels)
     predictor = Predictor(
         model, class_names=things.names, device=choose_device(device), masks=masks
@@ -124,8 +124,16 @@ def read_labels(path: Path) -> LabelMap:
         raise RecipeError(f"--labels {path}: {error}") from error
 
 
+# Functions of the zoo that make no model of their own.
+_ZOO_LOADERS = ("default_cache", "fetch", "load")
+
+
 def _zoo_function(name: str) -> Callable[..., Any]:
-    known = [each for each in zoo.__all__ if inspect.isfunction(getattr(zoo, each))]
+    known = [
+        each
+        for each in zoo.__all__
+        if inspect.isfunction(getattr(zoo, each)) and each not in _ZOO_LOADERS
+    ]
     if name not in known:
         raise RecipeError(
             f"--model {name}: expected a function of geodet.models.zoo, such as mask_rcnn_r50_fpn"
