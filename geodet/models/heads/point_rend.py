@@ -163,16 +163,17 @@ class PointRendMaskHead(RegionHead[Masks]):
         """
         coarse = self.coarse_head(self.read(regions))
         wanted = mask_targets(truth, rows, regions.rois, self.coarse_head.side, kind=self.kind)
+        own = _of_class(coarse, regions.labels)
         points = uncertain_points(
-            coarse.detach(),
-            lambda logits: -_of_class(logits, regions.labels).abs(),
+            own.detach()[:, None],
+            lambda logits: -logits[:, 0].abs(),
             count=self.train_points,
             oversampling=self.oversampling,
             importance=self.importance,
         )
         values = mask_values(truth, rows, regions.rois, points, kind=self.kind)
         return {
-            "masks": _cross_entropy(_of_class(coarse, regions.labels), wanted.float()),
+            "masks": _cross_entropy(own, wanted.float()),
             "mask_points": _cross_entropy(
                 _of_class(self._at(regions, coarse, points), regions.labels), values
             ),
