@@ -19,7 +19,7 @@ def recipe() -> TrainRecipe:
             score_threshold=0.3,  # so short a training leaves scores low
             min_stuff_area=100,
         ),
-        steps=1600,
+        steps=800,
         evaluate_every=None,
         num_workers=0,
     )

@@ -19,7 +19,7 @@ def recipe() -> TrainRecipe:
             head_convs=2,
             max_detections=30,
         ),
-        steps=800,
+        steps=1600,
         evaluate_every=None,
         num_workers=0,
     )
