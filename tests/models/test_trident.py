@@ -244,7 +244,7 @@ def test_a_few_steps_teach_it_where_objects_are(pictures):
 
 @pytest.mark.slow
 def test_shapes_are_learned_by_heart():
-    """Eight pictures, 240 steps from weights drawn at random: AP over all thresholds above 0.85."""
+    """Eight pictures, 320 steps from weights drawn at random: AP over all thresholds above 0.9."""
     source = ShapesSource(
         8, size=ImageSize(96, 96), seed=1, max_objects=2, lengths=(0.3, 0.6), pattern=0.3
     )
@@ -254,9 +254,9 @@ def test_shapes_are_learned_by_heart():
         channel_order="rgb", mean=(110.0,) * 3, std=(60.0,) * 3, size_divisor=16
     )
     model = _tiny(num_classes=7, preprocess=preprocess, anchor_sizes=(24, 40, 64), **SAMPLED)
-    _train(model, images, targets, steps=240, lr=4e-3)
+    _train(model, images, targets, steps=320, lr=4e-3)
     evaluator = CocoEvaluator(num_classes=7, iou_types=("boxes",))
     with torch.no_grad():
         for image_id, found in enumerate(model.eval()(images)):
             evaluator.update(image_id, found, targets[image_id])
-    assert evaluator.result()["boxes"].ap > 0.85
+    assert evaluator.result()["boxes"].ap > 0.9
