@@ -43,7 +43,9 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         if type(value) is not Tensor or value.device.type != "cpu" or value.is_sparse:
             return NotImplemented
-        flat = value.detach().contiguous().reshape(-1).view(torch.uint8)
+        # An empty tensor may have a stride of 0, which no view as bytes allows.
+        flat = value.detach().contiguous().reshape(-1) if value.numel() else value.new_empty(0)
+        flat = flat.view(torch.uint8)
         buffer: Any = flat.numpy()
         return _tensor, (pickle.PickleBuffer(buffer), value.dtype, tuple(value.shape))
 

@@ -277,3 +277,15 @@ def test_parcels_give_back_what_was_packed():
         assert torch.equal(back[name], value[name])
     assert back["other"][:3] == ["text", 3, None]
     assert back["other"][3].tolist() == [0, 1, 2]
+
+
+def test_empty_tensors_of_any_stride_travel():
+    """An image without objects: NumPy gives its columns a stride of 0, which has no bytes."""
+    columns = [
+        torch.empty_strided((0,), (0,), dtype=torch.int64),
+        torch.empty_strided((0, 4), (0, 0)),
+        torch.zeros(1).expand(0),
+    ]
+    for sent, received in zip(columns, unpack(pack(columns)), strict=True):
+        assert received.shape == sent.shape
+        assert received.dtype == sent.dtype
