@@ -8,13 +8,16 @@ import torch
 from geodet.data.sources.shapes import ShapesSource
 from geodet.evaluation import CocoEvaluator
 from geodet.models import (
+    RCNN,
     Preprocess,
+    RotatedBoxCoder,
     cascade_mask_rcnn_fpn,
     group_norm,
     point_rend_mask_rcnn_fpn,
     rotated_keypoint_rcnn_fpn,
     rotated_mask_rcnn_fpn,
 )
+from geodet.models.detectors import fpn_cascade_head
 from geodet.structures import ImageSize
 
 STEPS = 250
@@ -23,6 +26,25 @@ SOURCE = ShapesSource(
 )
 MASKS = {"mask_convs": (32, 32)}
 POINTS = {"coarse_features": (128,), "coarse_channels": 32, "point_channels": (48, 48)}
+
+
+def rotated_cascade(**numbers):
+    """Cascade Mask R-CNN of rotated boxes."""
+    boxes = rotated_mask_rcnn_fpn(**numbers)
+    coders = [RotatedBoxCoder((10.0 * k, 10.0 * k, 5.0 * k, 5.0 * k, 1.0 * k)) for k in (1, 2, 3)]
+    return RCNN(
+        preprocess=boxes.preprocess,
+        backbone=boxes.backbone,
+        proposals=boxes.proposals,
+        box_head=fpn_cascade_head(
+            boxes.backbone,
+            num_classes=boxes.num_classes,
+            coders=coders,
+            fc_features=numbers["box_features"],
+            samples_per_image=numbers["box_samples"],
+        ),
+        mask_head=boxes.mask_head,
+    )
 
 
 def learned(family, kinds):
@@ -90,6 +112,7 @@ def test_keypoints_of_rotated_boxes_are_learned_by_heart():
         (cascade_mask_rcnn_fpn, MASKS, "boxes"),
         (point_rend_mask_rcnn_fpn, POINTS, "boxes"),
         (rotated_mask_rcnn_fpn, MASKS, "rotated_boxes"),
+        (rotated_cascade, MASKS, "rotated_boxes"),
     ],
 )
 def test_masks_are_learned_by_heart(family, changes, boxes):
