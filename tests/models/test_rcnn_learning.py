@@ -11,6 +11,7 @@ from geodet.models import (
     SigmoidClasses,
     faster_rcnn_fpn,
     group_norm,
+    mask_rcnn_c4,
     mask_rcnn_dc5,
     mask_rcnn_fpn,
     rotated_faster_rcnn_fpn,
@@ -34,16 +35,16 @@ PYRAMID = {
     "anchor_sizes": (16, 32, 64, 128, 256),
     "box_features": (128, 128),
 }
-DC5 = {
+ONE_MAP = {
     "depth": 50,
     "width": 8,
     "anchor_sizes": (24, 48, 80),
     "rpn_samples": 64,
     "train_proposals": (200, 100),
     "box_samples": 32,
-    "box_features": (128, 128),
-    "mask_convs": (32, 32),
 }
+C4 = {**ONE_MAP, "mask_channels": 64}
+DC5 = {**ONE_MAP, "box_features": (128, 128), "mask_convs": (32, 32)}
 
 
 def learned(family, kinds, change=None, *, steps=STEPS, **options):
@@ -88,9 +89,12 @@ def test_boxes_are_learned_by_heart():
 
 
 @pytest.mark.slow
-def test_one_map_is_enough():
-    """Boxes as well as on a pyramid, and masks of few cells well above chance, in 100 steps."""
-    found = learned(mask_rcnn_dc5, ("boxes", "masks"), steps=100, **DC5)
+@pytest.mark.parametrize(
+    ("family", "options", "steps"), [(mask_rcnn_c4, C4, 180), (mask_rcnn_dc5, DC5, 100)]
+)
+def test_one_map_is_enough(family, options, steps):
+    """Boxes as well as on a pyramid, and masks of few cells well above chance."""
+    found = learned(family, ("boxes", "masks"), steps=steps, **options)
     assert found["boxes"] > 0.9
     assert found["masks"] > 0.5
 
