@@ -210,6 +210,7 @@ def test_misfits_are_told_as_the_page_says(own_parts, monkeypatch):
         own_parts.own_detector(num_classes=2)
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 def test_the_model_of_the_guide_learns_four_pictures(tmp_path):
     """The whole script: after 120 steps it finds nearly all objects, with masks."""

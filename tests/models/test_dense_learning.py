@@ -67,6 +67,7 @@ def _learned(family, kinds, **changes):
     return {kind: result[kind].ap for kind in kinds}
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "changes"),
@@ -81,6 +82,7 @@ def test_boxes_are_learned_by_heart(family, changes):
     assert _learned(family, ("boxes",), **changes)["boxes"] > 0.9
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, {"box_loss": IouLoss("giou", 2.0)}])
 def test_rotated_boxes_are_learned_by_heart(changes):
@@ -89,6 +91,7 @@ def test_rotated_boxes_are_learned_by_heart(changes):
     assert found["rotated_boxes"] > 0.9
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 @pytest.mark.parametrize("family", [retinanet_fpn, fcos_fpn])
 def test_masks_are_learned_beside_boxes(family):

@@ -289,6 +289,7 @@ def test_losses_fall():
     assert losses["centers"] < before["centers"] / 2
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 def test_it_learns_two_pictures():
     """After 300 steps PQ of the two pictures is above 0.85, and every object is found."""

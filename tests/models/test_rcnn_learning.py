@@ -82,12 +82,14 @@ def learned(family, kinds, change=None, *, steps=STEPS, **options):
     return {kind: result[kind].ap for kind in kinds}
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 def test_boxes_are_learned_by_heart():
     """AP over all thresholds above 0.9, in 150 steps."""
     assert learned(faster_rcnn_fpn, ("boxes",), **PYRAMID)["boxes"] > 0.9
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "options", "steps"), [(mask_rcnn_c4, C4, 180), (mask_rcnn_dc5, DC5, 100)]
@@ -99,6 +101,7 @@ def test_one_map_is_enough(family, options, steps):
     assert found["masks"] > 0.5
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 def test_rotated_boxes_are_learned_by_heart():
     """Regions at every angle, in 300 steps: more of them count, and turns count more."""
@@ -123,6 +126,7 @@ def _by_overlap(model):
     model.box_head.class_loss = SigmoidClasses()
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 def test_masks_are_learned_beside_boxes_by_other_losses():
     """Overlap instead of distance, every class for itself, in 150 steps."""

@@ -159,6 +159,7 @@ def test_losses_fall(family):
     assert sum(history[-3:]) / 3 < 0.9 * history[0], history
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 @pytest.mark.parametrize("family", [keypoint_rcnn_fpn, *WITH_MASKS])
 def test_a_family_overfits_a_few_pictures(family):

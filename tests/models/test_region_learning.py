@@ -98,6 +98,7 @@ def learned(family, kinds):
     return {kind: result[kind].ap for kind in kinds}
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 def test_keypoints_are_learned_by_heart():
     """Boxes, and the points in them."""
@@ -107,6 +108,7 @@ def test_keypoints_are_learned_by_heart():
     assert found["keypoints"] > 0.8, found
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 def test_keypoints_of_rotated_boxes_are_learned_by_heart():
     """Boxes, and the points in their own axes."""
@@ -117,6 +119,7 @@ def test_keypoints_of_rotated_boxes_are_learned_by_heart():
     assert found["keypoints"] > 0.9, found
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "changes", "boxes"),

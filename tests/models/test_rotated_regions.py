@@ -160,6 +160,7 @@ def test_heads_of_another_kind_are_refused():
         rotated_faster_rcnn_fpn(**options(num_classes=3), mask_head=head)
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [with_masks, with_keypoints])
 def test_a_model_learns_a_few_pictures_by_heart(make):

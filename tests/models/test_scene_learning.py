@@ -76,6 +76,7 @@ def panoptic_quality(model, labels=None, *, lr=3e-3):
     return evaluator.result()
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "options", "least"),
@@ -92,6 +93,7 @@ def test_classes_of_pixels_are_learned(family, options, least):
     assert report.miou > least
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 def test_panoptic_fpn_learns_scenes():
     """PQ above 0.9 over things and stuff."""
@@ -118,6 +120,7 @@ def test_panoptic_fpn_learns_scenes():
     assert panoptic_quality(model, THINGS_AS_ONE).pq > 0.9
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 def test_panoptic_deeplab_learns_scenes():
     """PQ above 0.9 over things and stuff."""

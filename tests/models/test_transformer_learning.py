@@ -50,6 +50,7 @@ def _model(make_pyramid):
     )
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 @pytest.mark.parametrize("make_pyramid", SIZES)
 def test_boxes_and_masks_are_learned_by_heart(make_pyramid):

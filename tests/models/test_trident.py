@@ -242,6 +242,7 @@ def test_a_few_steps_teach_it_where_objects_are(pictures):
     assert history[-1]["rpn_objectness"] < 0.5 * history[0]["rpn_objectness"]
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 def test_shapes_are_learned_by_heart():
     """Eight pictures, 320 steps from weights drawn at random: AP over all thresholds above 0.9."""

@@ -148,6 +148,7 @@ def test_losses_fall(pictures):
     assert totals[-1] < 0.85 * totals[0]
 
 
+@pytest.mark.learning
 @pytest.mark.slow
 def test_two_pictures_are_learned_by_heart(pictures):
     """From random weights to the right boxes and labels in a bounded number of steps."""
