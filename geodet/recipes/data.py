@@ -9,7 +9,7 @@ import torch
 
 from geodet.data.sources.coco import CocoSource
 from geodet.data.sources.rotated import RotatedBoxSource
-from geodet.data.sources.shapes import ShapesSource
+from geodet.data.sources.shapes import THING_NAMES, ShapesSource
 from geodet.data.sources.source import Source
 from geodet.errors import RecipeError
 from geodet.recipes.facts import Output
@@ -132,6 +132,7 @@ class ShapesRecipe:
         max_objects: most objects in an image.
         lengths: least and greatest length of an object as a share of the image side.
         pattern: contrast of the patterns on objects, from 0 (flat colours: easy) to 1.
+        classes: names of those that are drawn; see `ShapesSource`.
         seed: of the training images; validation images have the next one.
         flip: probability of mirroring left and right in training.
     """
@@ -142,6 +143,7 @@ class ShapesRecipe:
     max_objects: int = attrs.field(default=6, validator=whole())
     lengths: tuple[float, float] = (0.12, 0.5)
     pattern: float = attrs.field(default=1.0, validator=fraction)
+    classes: tuple[str, ...] = THING_NAMES
     seed: int = attrs.field(default=0, validator=whole(at_least=0))
     flip: float = attrs.field(default=0.5, validator=fraction)
 
@@ -181,6 +183,7 @@ class ShapesRecipe:
             max_objects=self.max_objects,
             lengths=self.lengths,
             pattern=self.pattern,
+            classes=self.classes,
         )
         return RotatedBoxSource(source) if "rotated_boxes" in outputs else source
 

@@ -47,10 +47,10 @@ def test_pictures_are_the_same_on_every_machine():
     """Six pictures and all their truth hash to what they hashed to when they were designed."""
     square = ShapesSource(10**9, size=ImageSize(128, 128), seed=0)
     assert _digest(square, (0, 1, 2, 12_345, 10**9 - 1)) == (
-        "92f5089c3e276818ea86812a7faae3b079050e1a4f85ce1afd3733a4573c3827"
+        "850e23abb1bc907f2a12295ec44a270a877bdcc97604c161156d6a90fbd5d3b5"
     )
     assert _digest(SOURCE, (7,)) == (
-        "5e4a80e49a950b0b813a593dc42a02261e83d8c7bb78df40a335c1acc17d0164"
+        "ee9f723f4e09b04ce2c67943bddac0f33cb11068a4fb8a508c024d948452e708"
     )
 
 
@@ -119,13 +119,64 @@ def test_rotated_boxes_are_tight():
 
 @given(samples)
 def test_visible_keypoints_lie_on_their_object(sample):
-    """A point has visibility 2 exactly when the pixel under it shows its object, else 1."""
+    """Visibility is 2 where the pixel under a point shows its object, else 1; 0 is outside."""
     height, width = sample.image_size
     for row in sample.instances:
         for x, y, visibility in row.keypoints.xyv[0].tolist():
-            inside = 0 <= x < width and 0 <= y < height
-            seen = inside and bool(row.masks.data[0, int(y), int(x)])
+            if visibility == 0:
+                assert (x, y) == (0, 0)
+                continue
+            assert 0 <= x < width
+            assert 0 <= y < height
+            seen = bool(row.masks.data[0, int(y), int(x)])
             assert visibility == (2 if seen else 1)
+
+
+def test_points_out_of_the_picture_are_not_labelled():
+    """Where the rotated box puts the head tells whether it is labelled: exactly inside."""
+    height, width = SOURCE.size
+    labelled, heads = [], []
+    for index in range(60):
+        for row in SOURCE[index].instances:
+            ahead = OUTLINES[int(row.labels[0])].points[0][0]
+            corners = row.extras["rotated_boxes"].corners()[0].double()
+            top, centre = (corners[0] + corners[1]) / 2, corners.mean(dim=0)
+            heads.append(centre + ahead * (top - centre))
+            labelled.append(bool(row.keypoints.xyv[0, 0, 2] > 0))
+    x, y = torch.stack(heads).unbind(1)
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    clear = torch.stack([x.abs(), y.abs(), (x - width).abs(), (y - height).abs()]).amin(0) > 1e-3
+    assert torch.equal(torch.tensor(labelled)[clear], inside[clear])
+    assert 5 < int((~inside).sum()) < len(heads) / 2
+
+
+def test_only_the_classes_that_are_asked_for_are_drawn():
+    """Labels count in the order of the names, in boxes and in the panoptic map."""
+    source = ShapesSource(40, seed=3, classes=("arrow", "disc"))
+    assert source.label_map.names == ("arrow", "disc")
+    assert len(source.panoptic_label_map) == 6
+    seen = set()
+    for index in range(len(source)):
+        sample = source[index]
+        seen |= set(sample.instances.labels.tolist())
+        for row in sample.instances:
+            points = row.keypoints.xyv[0]
+            length = float(row.extras["rotated_boxes"].cxcywha[0, 3])
+            if (points[:, 2] > 0).all():  # from head to tail: 1.55 half lengths of an arrow
+                share = (points[0, :2] - points[3, :2]).norm() / (0.5 * length)
+                named = source.classes[int(row.labels[0])]
+                assert abs(float(share) - {"arrow": 1.55, "disc": 1.6}[named]) < 1e-3
+        for segment in sample.panoptic.validated().segments:
+            assert segment.is_thing == (segment.label < 2)
+            assert segment.label < 6
+    assert seen == {0, 1}
+
+
+@pytest.mark.parametrize("classes", [(), ("arrow", "arrow"), ("arrow", "cube")])
+def test_classes_that_cannot_be_drawn_are_refused(classes):
+    """None, one given twice, and an unknown name."""
+    with pytest.raises(InvalidValueError, match=r"classes: expected some of disc, brick"):
+        ShapesSource(4, seed=0, classes=classes)
 
 
 @given(samples, st.booleans())
@@ -143,11 +194,13 @@ def test_the_head_is_at_the_top_of_the_rotated_box(sample, mirrored):
     head, left, right_point, tail = points.xyv[:, :, :2].double().unbind(1)
     axes = {"up": top - boxes.centers(), "right": right - boxes.centers()}
     axes = {name: axis / axis.norm(dim=1, keepdim=True) for name, axis in axes.items()}
+    # Points out of the picture are nowhere.
+    both_ends, both_sides = points.labelled()[:, [0, 3]].all(1), points.labelled()[:, 1:3].all(1)
     ahead, across = head - tail, right_point - left
-    assert ((ahead * axes["right"]).sum(dim=1).abs() < 1e-3).all()
-    assert ((ahead * axes["up"]).sum(dim=1) > 0).all()
-    assert ((across * axes["up"]).sum(dim=1).abs() < 1e-3).all()
-    assert ((across * axes["right"]).sum(dim=1) > 0).all()
+    assert ((ahead * axes["right"]).sum(dim=1).abs() < 1e-3)[both_ends].all()
+    assert ((ahead * axes["up"]).sum(dim=1) > 0)[both_ends].all()
+    assert ((across * axes["up"]).sum(dim=1).abs() < 1e-3)[both_sides].all()
+    assert ((across * axes["right"]).sum(dim=1) > 0)[both_sides].all()
 
 
 def test_named_points_lie_inside_their_outline():

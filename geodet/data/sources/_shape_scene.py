@@ -6,6 +6,7 @@ painted is also annotated, and every annotated object can be seen.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import attrs
@@ -48,7 +49,7 @@ class Scene:
         boxes: float32 [n, 4], tight half-open xyxy of the visible pixels.
         rotated_boxes: float32 [n, 5], cx, cy, w, h, angle_deg of the whole outline; the head is at
             the top of the box, where it stays when the picture is mirrored.
-        keypoints: float32 [n, k, 3], x, y, visibility (2 seen; 1 hidden or out of the picture).
+        keypoints: float32 [n, k, 3], x, y, visibility: 2 seen; 1 hidden; all 0 out of the picture.
         stuff: int64 [h, w], position in STUFF_NAMES of the background behind each pixel.
     """
 
@@ -94,6 +95,7 @@ def compose(
     max_objects: int,
     lengths: tuple[float, float],
     pattern: float,
+    kinds: Sequence[int] = range(len(OUTLINES)),
 ) -> Scene:
     """Draw one scene.
 
@@ -104,6 +106,7 @@ def compose(
         max_objects: most objects placed; at least one is, though it may prove too small to be seen.
         lengths: least and greatest length of an object, as a share of the shorter image side.
         pattern: contrast of the patterns on objects, 0 (flat colours) to 1.
+        kinds: positions in OUTLINES of the classes that are drawn, at least one.
     Returns:
         The picture with everything there is to know about it.
     Empty: a picture too small for any object to be seen has n = 0.
@@ -111,7 +114,7 @@ def compose(
     occupied = np.zeros((height, width), dtype=bool)
     figures: list[_Figure] = []
     for _ in range(1 + draws.integer(max_objects) if max_objects else 0):
-        figure = _place(draws, occupied, figures, lengths)
+        figure = _place(draws, occupied, figures, lengths, kinds)
         if figure is not None:
             figures.append(figure)
     picture, stuff, behind = _background(draws, height, width)
@@ -136,10 +139,11 @@ def _place(
     occupied: NDArray[np.bool_],
     nearer: list[_Figure],
     lengths: tuple[float, float],
+    kinds: Sequence[int],
 ) -> _Figure | None:
     """Draw a pose behind all that `occupied` holds; None when too little of it would be seen."""
     height, width = occupied.shape
-    label = draws.integer(len(OUTLINES))
+    label = kinds[draws.integer(len(kinds))]
     outline = OUTLINES[label]
     skew = draws.uniform(0.0, 1.0)
     share = lengths[0] + (lengths[1] - lengths[0]) * skew * skew  # small ones are common
@@ -307,7 +311,11 @@ def _box(figure: _Figure) -> tuple[int, int, int, int]:
 
 
 def _keypoints(figures: list[_Figure], height: int, width: int) -> Plane:
-    """Place the named points; one is seen when the pixel it lies in shows its object."""
+    """Place the named points; one is seen when the pixel it lies in shows its object.
+
+    As in COCO's annotations, one out of the picture is not labelled: nothing is to be seen there,
+    and a box that ends at the border of the picture cannot hold it.
+    """
     found = np.zeros((len(figures), len(OUTLINES[0].points), 3), dtype=np.float32)
     for rows, figure in zip(found, figures, strict=True):
         (cx, cy), (a, b) = figure.center, figure.half
@@ -315,6 +323,9 @@ def _keypoints(figures: list[_Figure], height: int, width: int) -> Plane:
         for row, (p, q) in zip(rows, figure.outline.points, strict=True):
             row[0] = cx + p * a * cosine + q * b * sine
             row[1] = cy - p * a * sine + q * b * cosine
+            if not (0 <= row[0] < width and 0 <= row[1] < height):
+                row[:] = 0
+                continue
             i, j = math.floor(row[1]) - figure.top, math.floor(row[0]) - figure.left
             within = 0 <= i < figure.visible.shape[0] and 0 <= j < figure.visible.shape[1]
             row[2] = 2.0 if within and figure.visible[i, j] else 1.0

@@ -10,6 +10,7 @@ from typing import Final
 import attrs
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from geodet.data.label_map import LabelMap
 from geodet.data.sample import Sample
@@ -29,9 +30,9 @@ from geodet.structures import (
     Skeleton,
 )
 
-__all__ = ["ShapesSource"]
+__all__ = ["THING_NAMES", "ShapesSource"]
 
-_THING_NAMES: Final = tuple(outline.name for outline in OUTLINES)
+THING_NAMES: Final = tuple(outline.name for outline in OUTLINES)
 _SKELETON: Final = Skeleton(
     names=POINT_NAMES,
     edges=((0, 1), (0, 2), (1, 3), (2, 3)),
@@ -47,8 +48,8 @@ class ShapesSource:
     The same pictures come out on every machine and with every version of the libraries, bit for
     bit. Instances carry boxes, labels, masks (BitMasks of the visible pixels), keypoints, is_crowd
     (all false) and `extras["rotated_boxes"]` (of the whole outline, hidden parts included, head at
-    the top). An object of which less than a quarter, or fewer than 12 pixels, would be seen is not
-    painted.
+    the top). Points out of the picture are not labelled, as in COCO's files. An object of which
+    less than a quarter, or fewer than 12 pixels, would be seen is not painted.
 
     Args:
         length: number of pictures.
@@ -58,9 +59,11 @@ class ShapesSource:
         lengths: least and greatest length of an object as a share of the shorter image side;
             short ones are more common.
         pattern: contrast of the patterns on objects, from 0 (flat colours: easy) to 1.
+        classes: names of the classes that are drawn, in the order of their labels. Only the
+            triangle and the arrow show which end is the head.
     Raises:
-        InvalidValueError: a number is negative, `lengths` is no ascending pair in (0, 1], or
-            `pattern` is not in [0, 1].
+        InvalidValueError: a number is negative, `lengths` is no ascending pair in (0, 1],
+            `pattern` is not in [0, 1], or `classes` are none, unknown or given twice.
     Empty: length 0 is a source of no picture; max_objects 0 gives backgrounds alone.
     """
 
@@ -70,6 +73,7 @@ class ShapesSource:
     max_objects: int = attrs.field(default=6, kw_only=True)
     lengths: tuple[float, float] = attrs.field(default=(0.12, 0.5), kw_only=True)
     pattern: float = attrs.field(default=1.0, kw_only=True)
+    classes: tuple[str, ...] = attrs.field(default=THING_NAMES, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         for name in ("length", "seed", "max_objects"):
@@ -82,16 +86,21 @@ class ShapesSource:
             )
         if not 0 <= self.pattern <= 1:
             raise InvalidValueError(f"pattern: expected 0 to 1, got {self.pattern}")
+        known = set(self.classes) <= set(THING_NAMES)
+        if not known or not self.classes or len(set(self.classes)) < len(self.classes):
+            raise InvalidValueError(
+                f"classes: expected some of {', '.join(THING_NAMES)}, each once, got {self.classes}"
+            )
 
     @property
     def label_map(self) -> LabelMap:
         """Names of the classes of objects; data set ids count from 1, as COCO's do."""
-        return LabelMap.from_names(_THING_NAMES, first_id=1)
+        return LabelMap.from_names(self.classes, first_id=1)
 
     @property
     def panoptic_label_map(self) -> LabelMap:
         """Names of all classes of the panoptic truth: the objects' first, then the backgrounds'."""
-        return LabelMap.from_names(_THING_NAMES + STUFF_NAMES, first_id=1)
+        return LabelMap.from_names(self.classes + STUFF_NAMES, first_id=1)
 
     @property
     def skeleton(self) -> Skeleton:
@@ -111,6 +120,7 @@ class ShapesSource:
         if not 0 <= index < self.length:
             raise IndexError(f"index: expected 0 <= index < {self.length}, got {index}")
         draws = Draws(self.seed, int(index))
+        kinds = [THING_NAMES.index(name) for name in self.classes]
         scene = compose(
             draws,
             self.size.height,
@@ -118,14 +128,16 @@ class ShapesSource:
             max_objects=self.max_objects,
             lengths=self.lengths,
             pattern=self.pattern,
+            kinds=kinds,
         )
+        scene = attrs.evolve(scene, labels=_renumbered(scene.labels, kinds))
         return Sample(
             image=torch.from_numpy(scene.image),
             instances=self._instances(scene),
             image_id=int(index),
             source=self.describe(index),
             original_size=self.size,
-            panoptic=_panoptic(scene),
+            panoptic=_panoptic(scene, num_things=len(self.classes)),
         )
 
     def image_sizes(self) -> list[ImageSize]:
@@ -150,7 +162,12 @@ class ShapesSource:
         )
 
 
-def _panoptic(scene: Scene) -> PanopticSegmentation:
+def _renumbered(labels: NDArray[np.int64], kinds: list[int]) -> NDArray[np.int64]:
+    """Turn positions in OUTLINES into positions in `kinds`."""
+    return np.array([kinds.index(label) for label in labels.tolist()], dtype=np.int64)
+
+
+def _panoptic(scene: Scene, *, num_things: int) -> PanopticSegmentation:
     """Give ids from 1 to the objects in their order, then to the backgrounds that can be seen."""
     ids = np.zeros(scene.stuff.shape, dtype=np.int32)
     segments = []
@@ -165,7 +182,7 @@ def _panoptic(scene: Scene) -> PanopticSegmentation:
             segments.append(
                 Segment(
                     id=len(segments) + 1,
-                    label=len(OUTLINES) + kind,
+                    label=num_things + kind,
                     is_thing=False,
                     is_crowd=False,
                 )
