@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Literal
 
-import attrs
 import torch
 from torch import Tensor, nn
 
@@ -96,7 +95,7 @@ class Preprocess(nn.Module):
         Args:
             images: [c, h, w] each, RGB, 0..255, uint8 or floating-point.
         Returns:
-            The batch [b, c, H, W] in channels_last layout, with the true sizes.
+            The batch [b, c, H, W] with the true sizes.
         Raises:
             DtypeError: an image is neither uint8 nor floating-point; names its position.
             InvalidValueError: values are not finite, look like 0..1, or lie far outside 0..255.
@@ -119,16 +118,13 @@ class Preprocess(nn.Module):
                 values = values.flip(0)
             prepared.append((values - self.mean) / self.std)
         side = self.square_side
-        batch = ImageList.from_images(
+        return ImageList.from_images(
             prepared,
             size_divisor=self.size_divisor,
             pad_value=0.0,
             square=self.square,
             min_size=None if side is None else ImageSize(side, side),
         )
-        # Convolutions keep this layout from map to map, and are faster in it.
-        channels_last = batch.tensor.contiguous(memory_format=torch.channels_last)
-        return attrs.evolve(batch, tensor=channels_last)
 
     def _check_fits(self, name: str, image: Tensor) -> None:
         side = self.square_side
