@@ -109,7 +109,7 @@ def test_data_without_an_image_and_bad_entries_are_explained(tmp_path, capsys):
     (tmp_path / "zero.json").write_text(json.dumps(data))
 
     def train(name):
-        recipe = {"type": "CocoRecipe", "root": str(tmp_path), "masks": False}
+        recipe = {"type": "CocoRecipe", "root": str(tmp_path)}
         recipe |= {"train_images": ".", "val_images": "."}
         recipe |= {"train_annotations": name, "val_annotations": name}
         code = cli.main(["train", "--set", f"data={json.dumps(recipe)}", "--out", str(tmp_path)])
